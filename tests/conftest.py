@@ -1,0 +1,138 @@
+"""No test may leave anything behind: no process, no listening socket, nothing in shared memory."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SHARED_MEMORY = Path("/dev/shm")
+GRACE_S = 3.0
+
+# Every process that a test starts, and all that those start, inherit this mark: so they are found even when
+# their parent is gone, and what other test runs on the same machine do is left alone.
+MARK = f"MIMOCORB_TEST_SESSION={uuid.uuid4().hex}"
+os.environ.update([MARK.split("=", 1)])
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What belongs to this test session at one moment."""
+
+    processes: frozenset[tuple[int, str]]
+    sockets: frozenset[str]
+    shared_memory: frozenset[str]
+
+    def __sub__(self, other: Holdings) -> Holdings:
+        return Holdings(
+            self.processes - other.processes,
+            self.sockets - other.sockets,
+            self.shared_memory - other.shared_memory,
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self.processes or self.sockets or self.shared_memory)
+
+    def __str__(self) -> str:
+        return "\n".join(
+            [
+                *(f"process {pid}: {command}" for pid, command in sorted(self.processes)),
+                *(f"listening socket {address}" for address in sorted(self.sockets)),
+                *(f"shared memory {SHARED_MEMORY / name}" for name in sorted(self.shared_memory)),
+            ]
+        )
+
+
+def _marked(pid: str) -> bool:
+    try:
+        return MARK.encode() in Path("/proc", pid, "environ").read_bytes().split(b"\0")
+    except OSError:  # it has ended, or belongs to somebody else
+        return False
+
+
+def _processes() -> frozenset[tuple[int, str]]:
+    multiprocessing.active_children()  # waits for children of multiprocessing that have ended
+    pids = {int(name) for name in os.listdir("/proc") if name.isdigit() and _marked(name)}
+    pids |= {child.pid for child in psutil.Process().children(recursive=True)}
+    found = set()
+    for pid in pids - {os.getpid()}:
+        try:
+            process = psutil.Process(pid)
+            command = " ".join(process.cmdline())
+            if process.status() == psutil.STATUS_ZOMBIE or "multiprocessing.resource_tracker" in command:
+                continue
+        except psutil.Error:
+            continue
+        found.add((pid, command))
+    return frozenset(found)
+
+
+def _listening_sockets() -> frozenset[str]:
+    return frozenset(
+        f"{connection.laddr.ip}:{connection.laddr.port}"
+        for connection in psutil.Process().net_connections(kind="inet")
+        if connection.status == psutil.CONN_LISTEN
+    )
+
+
+def _lock_owners() -> dict[int, int]:
+    """Map inodes of locked files to the processes that hold the locks."""
+    rows = (line.split() for line in Path("/proc/locks").read_text().splitlines())
+    return {int(row[5].rsplit(":", 1)[1]): int(row[4]) for row in rows if row[1] != "->"}
+
+
+def _shared_memory(own_pids: set[int]) -> frozenset[str]:
+    owners = _lock_owners()
+    found = set()
+    for path in SHARED_MEMORY.glob("mimocorb-*"):
+        try:
+            owner = owners.get((path / "lock").stat().st_ino)
+        except OSError:
+            owner = None
+        if owner is None or owner in own_pids:  # else it is a living run of somebody else
+            found.add(path.name)
+    return frozenset(found)
+
+
+def _holdings() -> Holdings:
+    processes = _processes()
+    own_pids = {pid for pid, _ in processes} | {os.getpid()}
+    return Holdings(processes, _listening_sockets(), _shared_memory(own_pids))
+
+
+def _clean_up(left: Holdings) -> None:
+    for pid, _ in left.processes:
+        try:
+            psutil.Process(pid).kill()
+        except psutil.NoSuchProcess:
+            continue
+    for name in left.shared_memory:
+        path = SHARED_MEMORY / name
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """Fail a test that leaves processes, listening sockets or shared memory, and remove them."""
+    before = _holdings()
+    yield
+    deadline = time.monotonic() + GRACE_S
+    while (left := _holdings() - before) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    if left:
+        _clean_up(left)
+        pytest.fail(f"the test left behind (now removed):\n{left}")
