@@ -1,0 +1,98 @@
+"""Data sockets: the two ends of a link, and a monitor that reports the making and breaking of connections."""
+
+from __future__ import annotations
+
+import zmq
+
+from mimocorb_dist.errors import WireError
+from mimocorb_dist.wire.base import SocketOwner, bind, connect, make_socket
+
+QUEUE_FRAMES = 256
+"""More than a link ever has under way; a bound against peers that do not keep to the protocol."""
+
+
+def data_receiver(
+    host: str, ports: tuple[int, int] | None, *, max_part_bytes: int, security: str | None = None
+) -> tuple[zmq.Socket[bytes], int]:
+    """Make the receiving socket of a link (ROUTER) and bind it.
+
+    Parameters
+    ----------
+    host
+        Address to listen on.
+    ports
+        First and last TCP port that may be used; None takes any free one.
+    max_part_bytes
+        Longest message part that is accepted; a peer that sends a longer one is disconnected.
+
+    Returns
+    -------
+    socket, port
+
+    Raises
+    ------
+    WireError
+        When no port of the range is free, or the address is not allowed or not one of this machine.
+    """
+    made = make_socket(zmq.ROUTER, QUEUE_FRAMES, max_part_bytes)
+    made.setsockopt(zmq.ROUTER_MANDATORY, 1)
+    made.setsockopt(zmq.SNDTIMEO, 0)
+    try:
+        return made, bind(made, host, ports, security)
+    except WireError:
+        made.close()
+        raise
+
+
+def data_sender(address: str, *, max_part_bytes: int, security: str | None = None) -> zmq.Socket[bytes]:
+    """Make the sending socket of a link (DEALER) and begin to connect it.
+
+    It never reconnects by itself: a link knows what the other end has received only after a new handshake,
+    which it does on a new socket.
+
+    Raises
+    ------
+    WireError
+        When the address cannot be one.
+    """
+    made = make_socket(zmq.DEALER, QUEUE_FRAMES, max_part_bytes)
+    made.setsockopt(zmq.RECONNECT_IVL, -1)
+    made.setsockopt(zmq.SNDTIMEO, 0)
+    try:
+        connect(made, address, security)
+    except WireError:
+        made.close()
+        raise
+    return made
+
+
+class Monitor(SocketOwner):
+    """Report the making and breaking of a socket's connections.
+
+    Attributes
+    ----------
+    socket
+        For a `zmq.Poller`: readable when `events` has something.
+    """
+
+    _EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED
+    _EVENTS |= zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    _EVENTS |= zmq.EVENT_HANDSHAKE_FAILED_AUTH
+
+    def __init__(self, watched: zmq.Socket[bytes]) -> None:
+        self._watched = watched
+        super().__init__(watched.get_monitor_socket(self._EVENTS))
+
+    def events(self) -> list[str]:
+        """Return what has happened since the last call: "connected" and "disconnected", without waiting."""
+        happened = []
+        while self.socket.poll(0):
+            event = int.from_bytes(self.socket.recv_multipart()[0][:2], "little")
+            happened.append("connected" if event == zmq.EVENT_HANDSHAKE_SUCCEEDED else "disconnected")
+        return happened
+
+    def close(self) -> None:
+        """Stop watching.  To be called before the watched socket is closed.  Idempotent."""
+        if not self._watched.closed:
+            self._watched.disable_monitor()
+        super().close()

@@ -1,0 +1,23 @@
+"""All sockets of mimocorb_dist, and what is needed to use them.  No other room makes any.
+
+Sockets are not safe to share between threads: each is used by the thread that made it.
+"""
+
+from __future__ import annotations
+
+from mimocorb_dist.wire.base import LOOPBACK, PEER_SILENCE_MS, context, is_loopback
+from mimocorb_dist.wire.control import ControlClient, ControlServer, Request
+from mimocorb_dist.wire.data import Monitor, data_receiver, data_sender
+
+__all__ = [
+    "LOOPBACK",
+    "PEER_SILENCE_MS",
+    "ControlClient",
+    "ControlServer",
+    "Monitor",
+    "Request",
+    "context",
+    "data_receiver",
+    "data_sender",
+    "is_loopback",
+]
