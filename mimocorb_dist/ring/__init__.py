@@ -1,0 +1,24 @@
+"""The shared-memory ring buffer."""
+
+from .interface import EndOfStream, Interface, Run
+from .layout import METADATA_DTYPE, BufferSpec
+from .observer import BufferObserver
+from .reader import BufferReader
+from .ring import Event, Recovery, Ring
+from .statistics import BufferStatistics
+from .writer import BufferWriter
+
+__all__ = [
+    "METADATA_DTYPE",
+    "BufferObserver",
+    "BufferReader",
+    "BufferSpec",
+    "BufferStatistics",
+    "BufferWriter",
+    "EndOfStream",
+    "Event",
+    "Interface",
+    "Recovery",
+    "Ring",
+    "Run",
+]

@@ -1,0 +1,152 @@
+"""What readers, writers and observers have in common, and runs of slots that lie together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .layout import METADATA_DTYPE
+from .ring import Ring
+
+CLAIM_AHEAD_S = 1e-3
+"""A reader or writer holds about as many slots in advance as it uses in this time."""
+
+
+class EndOfStream(Exception):  # noqa: N818 (it is no error)
+    """All writers have closed, and no event is left for this reader's group."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Consecutive slots, taken for reading or reserved for writing.
+
+    Parameters
+    ----------
+    ring
+        The ring that they belong to.
+    first
+        Number of the first slot.
+    count
+        How many slots.
+    """
+
+    ring: Ring
+    first: int
+    count: int
+
+    @property
+    def slots(self) -> npt.NDArray[np.int64]:
+        """Numbers of the slots, shape (count,)."""
+        return np.arange(self.first, self.first + self.count)
+
+    @property
+    def metadata(self) -> npt.NDArray[np.void]:
+        """Metadata of the events, shape (count,): a view."""
+        return self.ring.all_metadata[self.first : self.first + self.count]
+
+    @property
+    def data(self) -> npt.NDArray[Any]:
+        """Data of the events, shape (count, data_length): a view."""
+        return self.ring.all_data[self.first : self.first + self.count]
+
+    @property
+    def data_bytes(self) -> memoryview:
+        """The data as bytes, `ring.stride` for each slot."""
+        return self.ring.data_bytes(self.first, self.count)
+
+    @property
+    def metadata_bytes(self) -> memoryview:
+        """The metadata as bytes, 24 for each slot."""
+        return self.ring.metadata_bytes(self.first, self.count)
+
+    def split(self, count: int) -> tuple[Run, Run]:
+        """Cut into the first `count` slots and the rest."""
+        return Run(self.ring, self.first, count), Run(self.ring, self.first + count, self.count - count)
+
+
+class _Flag:
+    """A live truth value with the classic way to read it: ``flag.value``."""
+
+    def __init__(self, ring: Ring) -> None:
+        self._ring = ring
+
+    @property
+    def value(self) -> bool:
+        return self._ring.stopping or self._ring.ended
+
+
+class Interface:
+    """A worker's end of a ring.
+
+    Parameters
+    ----------
+    ring
+        The ring, attached.
+    """
+
+    def __init__(self, ring: Ring) -> None:
+        self.ring = ring
+        self.buffer = ring
+        self.name = ring.name
+        self.slot_count = ring.slot_count
+        self.data_example: npt.NDArray[Any] = np.zeros(ring.spec.data_length, dtype=ring.spec.data_dtype)
+        self.metadata_example = np.zeros(1, dtype=METADATA_DTYPE)
+        self.is_shutdown = _Flag(ring)
+        self._views: list[tuple[npt.NDArray[np.void], npt.NDArray[Any]] | None] = [None] * ring.slot_count
+
+    def _view(self, slot: int) -> tuple[npt.NDArray[np.void], npt.NDArray[Any]]:
+        """Return metadata and data of one slot as views, made once: making them costs more than using them."""
+        view = self._views[slot]
+        if view is None:
+            view = self._views[slot] = (self.ring.all_metadata[slot : slot + 1], self.ring.all_data[slot])
+        return view
+
+    def get_stats(self) -> dict[str, Any]:
+        """Return the classic figures of the buffer."""
+        record = self.ring.statistics()
+        return {
+            "event_count": record.written,
+            "filled_slots": record.fill,
+            "empty_slots": 1.0 - record.fill,
+            "flush_event_received": record.ended,
+        }
+
+    def close(self) -> None:
+        """Give back what this end holds. Closing twice is harmless."""
+
+    def __enter__(self) -> Any:
+        raise TypeError(f"{type(self).__name__} cannot be entered")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the event."""
+
+
+class Pace:
+    """How many slots to claim at once: about a millisecond's worth, and never more than a fair share.
+
+    Parameters
+    ----------
+    share
+        The most slots to claim at once.
+    """
+
+    def __init__(self, share: int) -> None:
+        self.share = max(1, share)
+        self.count = 1
+        self._since_s = 0.0
+
+    def next(self, now_s: float, used_all: bool) -> int:
+        """Return how many slots to claim now, given the time it took to use those claimed last."""
+        elapsed_s = now_s - self._since_s
+        self._since_s = now_s
+        if elapsed_s < 0.5 * CLAIM_AHEAD_S and used_all:
+            self.count = min(2 * self.count, self.share)
+        elif elapsed_s > CLAIM_AHEAD_S:
+            self.count = max(1, self.count // 2)
+        return self.count

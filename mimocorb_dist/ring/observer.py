@@ -1,0 +1,67 @@
+"""Looking at the latest event of a ring without taking it, and without anybody noticing."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from .interface import Interface
+from .layout import Header
+from .ring import Event, Ring
+from .table import fence
+from .tokens import SLOT_BITS, SLOT_MASK
+
+_SHORTEST_WAIT_S = 0.001
+_LONGEST_WAIT_S = 0.02
+_ATTEMPTS = 1000
+
+
+class BufferObserver(Interface):
+    """An observer of a ring.
+
+    ``with observer as (metadata, data)`` waits for an event newer than the last one seen, and gives private copies of its
+    metadata, shape (1,), and data, shape (data_length,); at the end of the stream both are None.
+
+    Parameters
+    ----------
+    ring
+        The ring, attached.
+    """
+
+    def __init__(self, ring: Ring) -> None:
+        super().__init__(ring)
+        self._seen = 0
+
+    def latest(self) -> Event | None:
+        """Return copies of the newest event without waiting; None if there is none yet.
+
+        An event that is overwritten while it is being copied is left for a newer one.
+        """
+        for _ in range(_ATTEMPTS):
+            latest = self.ring.header[Header.LATEST]
+            if latest == 0:
+                return None
+            order, slot = latest >> SLOT_BITS, latest & SLOT_MASK
+            metadata, data = self._view(slot)
+            event = metadata.copy(), data.copy()
+            fence()
+            if self.ring.table.order[slot] == order:  # it changes before a writer touches the slot
+                self._seen = latest
+                return event
+        return None
+
+    def __enter__(self) -> Event | tuple[None, None]:
+        wait_s = _SHORTEST_WAIT_S
+        while True:
+            ended = self.ring.ended  # before looking: the last event comes before the end
+            if self.ring.header[Header.LATEST] != self._seen:
+                event = self.latest()
+                if event is not None:
+                    return event
+            if ended:
+                return None, None
+            time.sleep(wait_s)
+            wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+
+    def __exit__(self, kind: object, error: object, trace: TracebackType | None) -> None:
+        """Leave the event: nothing is held."""

@@ -1,0 +1,230 @@
+"""Reading events from a ring."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+import time
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .interface import EndOfStream, Interface, Pace, Run
+from .layout import Group, Role
+from .ring import Ring
+from .table import longest_run
+from .tokens import SLOT_BITS, WAKE, pack_token
+
+Batch = tuple[npt.NDArray[np.void], npt.NDArray[Any]]
+NoBatch = tuple[None, None]
+
+
+class BufferReader(Interface):
+    """A reader of a ring: one of a group whose members share the events.
+
+    ``with reader as (metadata, data)`` waits for an event and gives views of its metadata, shape (1,), and data, shape
+    (data_length,), valid within the block; at the end of the stream both are None. If the block raises, the event
+    counts as not read, and is delivered again.
+
+    Parameters
+    ----------
+    ring
+        The ring, attached.
+    group
+        Name of the reader group.
+    """
+
+    def __init__(self, ring: Ring, group: str = "readers") -> None:
+        super().__init__(ring)
+        self.group = group
+        self._index = ring.group_index(group)
+        self._table = ring.table
+        self._columns = ring.table.groups[self._index]
+        self._queue = ring.ready[self._index]
+        self._alone = len(ring.table.groups) == 1
+        self._ahead: list[int] = []  # taken slots, to be used from the end
+        self._freed: list[int] = []  # tokens of released slots, pushed together when all that was taken is used
+        self._slot = -1
+        self._member = -1
+        self._pid = -1
+        self._pace = Pace(ring.slot_count // 4)
+
+    # -- single events -----------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Batch | NoBatch:
+        if not self._ahead:
+            try:
+                self._claim(1, None)
+            except EndOfStream:
+                self._slot = -1
+                return None, None
+        self._slot = slot = self._ahead.pop()
+        return self._views[slot] or self._view(slot)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        slot, self._slot = self._slot, -1
+        if slot < 0:
+            return
+        if kind is not None and kind is not GeneratorExit:  # a generator closed early has delivered its event
+            self.requeue(Run(self.ring, slot, 1))
+            return
+        if self._alone:
+            columns = self._columns
+            generation = columns.taken[slot]
+            columns.released[slot] = generation
+            self._freed.append(generation << SLOT_BITS | slot)
+        else:
+            token = self._table.release(self._columns, slot)
+            if token is not None:
+                self._freed.append(token)
+        if not self._ahead:
+            self._push_freed()
+
+    # -- many events -------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def batch(self, limit: int = 1024) -> Iterator[Batch | NoBatch]:
+        """Wait for events, and give metadata, shape (k,), and data, shape (k, data_length), of 1 <= k <= `limit`.
+
+        They are views of slots that lie together, valid within the block; both are None at the end of the stream.
+        If the block raises, the events count as not read, and are delivered again.
+        """
+        try:
+            run = self.take(limit)
+        except EndOfStream:
+            yield None, None
+            return
+        assert run is not None  # without a time-out
+        try:
+            yield run.metadata, run.data
+        except GeneratorExit:
+            self.release(run)
+            raise
+        except BaseException:
+            self.requeue(run)
+            raise
+        self.release(run)
+
+    def take(self, limit: int = 1, timeout_s: float | None = None) -> Run | None:
+        """Take events that lie together; release them in any order.
+
+        Parameters
+        ----------
+        limit
+            The most events wanted.
+        timeout_s
+            How long to wait in s; None: as long as it takes, 0: not at all.
+
+        Returns
+        -------
+        Run or None
+            None after the time-out.
+
+        Raises
+        ------
+        EndOfStream
+            If all writers have closed, and no event is left.
+        """
+        if not self._ahead and not self._claim(limit, timeout_s):
+            return None
+        if len(self._ahead) == 1 or limit == 1:
+            return Run(self.ring, self._ahead.pop(), 1)
+        upcoming = np.array(self._ahead[: -limit - 1 : -1])
+        count = longest_run(upcoming)
+        del self._ahead[-count:]
+        return Run(self.ring, int(upcoming[0]), count)
+
+    def release(self, run: Run) -> None:
+        """Say that taken events have been dealt with: their slots are free for writers."""
+        tokens = self._table.release_run(self._columns, run.first, run.count)
+        if len(tokens):
+            self.ring.free.push(tokens.tobytes())
+
+    def requeue(self, run: Run) -> None:
+        """Give back taken events: they are delivered again, before all others, to any reader of the group."""
+        self._give_back([*range(run.first, run.first + run.count), *self._ahead])
+        self._columns.words[Group.REDELIVERED] += run.count
+
+    def fileno(self) -> int:
+        """File descriptor that is readable when there may be events."""
+        return self._queue.fd
+
+    def close(self) -> None:
+        """Give back what was taken ahead; a new use of this reader attaches it anew."""
+        if self._member < 0 or self._pid != os.getpid():
+            return
+        self._give_back(self._ahead)
+        self.ring.leave(self._member)
+        self._member = self._pid = -1
+
+    # -- claiming ----------------------------------------------------------------------------------------------------
+
+    def _claim(self, limit: int, timeout_s: float | None) -> bool:
+        """Take events ahead; False after the time-out."""
+        if self._pid != os.getpid():
+            self._join()
+        now_s = time.monotonic()
+        deadline_s = None if timeout_s is None else now_s + timeout_s
+        if limit == 1:
+            count = self._pace.next(now_s, used_all=True)
+        else:
+            count = min(limit, self._batch_share)
+        while not self._claim_now(count):
+            if self.ring.ended and not self._claim_now(count):  # looked at again: the last event comes before the end
+                self._queue.push(WAKE)  # others of the group wait for this, too
+                raise EndOfStream
+            if self._ahead:
+                break
+            if deadline_s is not None:
+                timeout_s = deadline_s - time.monotonic()
+                if timeout_s <= 0:
+                    return False
+            self._queue.wait(timeout_s)
+        return True
+
+    def _claim_now(self, count: int) -> bool:
+        table, columns = self._table, self._columns
+        with self._queue.locked():
+            if columns.words[Group.HEAD] < columns.words[Group.TAIL]:
+                slots = table.claim_queued(columns, count, self._member)
+                if slots:
+                    self._ahead = slots[::-1]
+                    return True
+            tokens = self._queue.pop(count)
+            if count < 32:
+                self._ahead = table.claim_ready(columns, memoryview(tokens).cast("Q"), self._member)[::-1]
+            else:
+                values = np.frombuffer(tokens, dtype=np.uint64)
+                self._ahead = table.claim_ready_many(columns, values, self._member)[::-1].tolist()
+        return bool(self._ahead)
+
+    def _give_back(self, slots: list[int]) -> None:
+        """Make taken slots ready again, those taken ahead included."""
+        self._push_freed()
+        with self._queue.locked():
+            for slot in slots:
+                self._columns.taken[slot] = self._columns.released[slot]
+            self.ring.line_up(self._index)
+        self._ahead = []
+
+    def _push_freed(self) -> None:
+        freed = self._freed
+        if len(freed) == 1:
+            self.ring.free.push(pack_token(freed[0]))
+        elif freed:
+            self.ring.free.push(struct.pack(f"={len(freed)}Q", *freed))
+        freed.clear()
+
+    def _join(self) -> None:
+        """Enter the member table, in a forked child anew: what the parent holds is not the child's."""
+        self._pid = os.getpid()
+        self._ahead, self._freed = [], []
+        self._member = self.ring.join(Role.READER, self._index)
+        self._pace = Pace(self.slot_count // 4)
+        self._batch_share = max(1, self.slot_count // 2)

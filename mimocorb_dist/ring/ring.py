@@ -1,0 +1,486 @@
+"""A ring buffer in shared memory: made by a supervisor, attached to by readers, writers and observers."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import mmap
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import RingError
+from .layout import (
+    MAGIC,
+    MAX_MEMBERS,
+    MEMBER_WORDS,
+    METADATA_DTYPE,
+    UNLIMITED,
+    VERSION,
+    BufferSpec,
+    Group,
+    Header,
+    Layout,
+    Member,
+    Role,
+)
+from .statistics import BufferStatistics
+from .table import SlotTable
+from .tokens import WAKE, TokenQueue, pack_token
+
+Event = tuple[npt.NDArray[np.void], npt.NDArray[Any]]
+"""An event: metadata of shape (1,) and data of shape (data_length,)."""
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What became of the slots of a dead process.
+
+    Parameters
+    ----------
+    redelivered
+        Number of events that it was reading; other readers of its group get them.
+    freed
+        Number of slots that it was writing; they are free again.
+    """
+
+    redelivered: int
+    freed: int
+
+
+class Ring:
+    """A ring buffer of events in shared memory.
+
+    Make one with `create` or attach to one with `open`. Events go through it by a `BufferWriter`, `BufferReader` or
+    `BufferObserver`.
+
+    Parameters
+    ----------
+    path
+        Path of the ring's file, ``<name>.ring``; its queues lie beside it.
+
+    Raises
+    ------
+    RingError
+        If there is no such ring, or it was made by another version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self._memory, self.spec = _map(self.path)
+        self.name = self.spec.name
+        self.slot_count = self.spec.slot_count
+        self.stride = self.spec.stride
+        self.layout = Layout(self.spec)
+        self.table = SlotTable(self._memory, self.layout)
+        self.header = self.table.header
+        self.members = self._words(self.layout.members_offset, MAX_MEMBERS * MEMBER_WORDS)
+        self.free = TokenQueue(_free_path(self.path))
+        self.ready = [TokenQueue(_ready_path(self.path, group)) for group in self.spec.groups]
+        self.all_metadata: npt.NDArray[np.void] = np.ndarray(
+            (self.slot_count,), METADATA_DTYPE, self._memory, self.layout.metadata_offset
+        )
+        self.all_data: npt.NDArray[Any] = np.ndarray(
+            (self.slot_count, self.spec.data_length),
+            self.spec.data_dtype,
+            self._memory,
+            self.layout.data_offset,
+            (self.stride, self.spec.data_dtype.itemsize),
+        )
+        self._member_lock = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+
+    @classmethod
+    def open(cls, path: Path | str) -> Ring:
+        """Attach to a ring by the path of its file."""
+        return cls(Path(path))
+
+    @classmethod
+    def create(
+        cls, directory: Path, spec: BufferSpec, ring_name: str | None = None, expected_writers: int = 1
+    ) -> Ring:
+        """Make a ring and attach to it.
+
+        Parameters
+        ----------
+        directory
+            Where its file and queues are made; it should lie in shared memory.
+        spec
+            What the buffer is.
+        ring_name
+            Name of the file without suffix; by default the buffer's name.
+        expected_writers
+            How many writers must close before the stream has ended.
+
+        Returns
+        -------
+        Ring
+            The new ring, attached.
+
+        Raises
+        ------
+        RingError
+            If there is no room, or a ring of this name.
+        """
+        path = Path(directory) / f"{ring_name or spec.name}.ring"
+        layout = Layout(spec)
+        _allocate(path, layout, expected_writers)
+        tokens = 2 * spec.slot_count + 1024  # each slot's token, one doubled after a death, and some to wake readers
+        queues: list[TokenQueue] = []  # held until the ring holds them: a FIFO that nobody holds forgets its size
+        try:
+            for queue_path in (_free_path(path), *(_ready_path(path, group) for group in spec.groups)):
+                queues.append(TokenQueue.create(queue_path, tokens))
+            ring = cls(path)
+        except OSError as error:
+            _remove_files(path, spec)
+            raise RingError(f"{path}: cannot make the queues of buffer {spec.name} ({error.strerror})") from error
+        except RingError:
+            _remove_files(path, spec)
+            raise
+        finally:
+            for queue in queues:
+                queue.close()
+        ring.free.push(ring.table.free_tokens().tobytes())
+        return ring
+
+    # -- what it holds ------------------------------------------------------------------------------------------------
+
+    def statistics(self) -> BufferStatistics:
+        """Return the state and the books of the ring at this moment, without disturbing anybody."""
+        table, header = self.table, self.header
+        rows = np.asarray(self.members).reshape(MAX_MEMBERS, MEMBER_WORDS)
+        live = rows[:, Member.PID] > 0
+        closed = rows[:, Member.CLOSED] > 0
+        released = {name: int(group.all_released.sum()) for name, group in self._named_groups()}
+        rescued = {name: int(group.words[Group.RESCUED]) for name, group in self._named_groups()}
+        written = table.written_total()  # after `released`: never more read than written
+        filled = table.filled()
+        return BufferStatistics(
+            name=self.name,
+            slot_count=self.slot_count,
+            written=written,
+            read={name: released[name] - rescued[name] for name in released},
+            rescued=rescued,
+            undelivered={name: written - released[name] for name in released},
+            redelivered=sum(int(group.words[Group.REDELIVERED]) for group in table.groups),
+            filled=filled,
+            fill=filled / self.slot_count,
+            max_fill=max(filled, int(header[Header.MAX_FILLED])) / self.slot_count,
+            discarded_while_paused=int(rows[:, Member.DISCARDED].sum()) + header[Header.RETIRED_DISCARDED],
+            dead_time_s=1e-9 * (int(rows[:, Member.DEAD_NS].sum()) + header[Header.RETIRED_DEAD_NS]),
+            live_time_s=1e-9 * (int(rows[:, Member.LIVE_NS].sum()) + header[Header.RETIRED_LIVE_NS]),
+            paused=self.paused,
+            stopping=self.stopping,
+            ended=self.ended,
+            writers=int(np.count_nonzero(live & ~closed & (rows[:, Member.ROLE] == Role.WRITER))),
+            readers=int(np.count_nonzero(live & ~closed & (rows[:, Member.ROLE] == Role.READER))),
+            time_s=time.monotonic(),
+        )
+
+    @property
+    def ended(self) -> bool:
+        """Whether all expected writers have closed: no further event will come."""
+        return self._closed_writers() >= self.header[Header.EXPECTED_WRITERS]
+
+    @property
+    def drained(self) -> bool:
+        """Whether the stream has ended and every group has released every event."""
+        return self.ended and self.table.filled() == 0
+
+    @property
+    def limit_reached(self) -> bool:
+        """Whether the number of events set by `limit_events` has been claimed for writing."""
+        return self.header[Header.EVENTS_LEFT] == 0
+
+    # -- run control ----------------------------------------------------------------------------------------------------
+
+    @property
+    def paused(self) -> bool:
+        """Whether events are discarded and counted instead of published."""
+        return bool(self.header[Header.PAUSED])
+
+    def pause(self) -> None:
+        """Discard and count what writers publish, from now on."""
+        self.header[Header.PAUSED] = 1
+
+    def resume(self) -> None:
+        """Publish again what writers publish."""
+        self.header[Header.PAUSED] = 0
+
+    @property
+    def stopping(self) -> bool:
+        """Whether importers are to end at their next event."""
+        return bool(self.header[Header.STOPPING])
+
+    def request_stop(self) -> None:
+        """Ask importers to end at their next event."""
+        self.header[Header.STOPPING] = 1
+
+    def limit_events(self, count: int) -> None:
+        """Let at most `count` further events be published."""
+        with self.free.locked():
+            self.header[Header.EVENTS_LEFT] = count
+        self.free.push(WAKE)
+
+    def expect_writers(self, count: int) -> None:
+        """Set how many writers must close before the stream has ended."""
+        with self.member_lock():
+            self.header[Header.EXPECTED_WRITERS] = count
+        self.wake_readers()
+
+    def writer_gone(self) -> None:
+        """Count a writer as closed that died and will not come back."""
+        with self.member_lock():
+            self.header[Header.GONE_WRITERS] += 1
+        self.wake_readers()
+
+    # -- after a death ------------------------------------------------------------------------------------------------------
+
+    def recover(self, pid: int) -> Recovery:
+        """Set right what a dead process left behind; call it once the process is surely dead.
+
+        Events that it was reading are delivered again, before all others; slots that it was writing are free.
+
+        Parameters
+        ----------
+        pid
+            The dead process.
+
+        Returns
+        -------
+        Recovery
+            How many events and slots were concerned.
+        """
+        redelivered = freed = 0
+        for member in range(MAX_MEMBERS):
+            row = member * MEMBER_WORDS
+            if self.members[row + Member.PID] != pid or self.members[row + Member.CLOSED]:
+                continue
+            freed += self._recover_writer(member)
+            for index in range(len(self.ready)):
+                redelivered += self._requeue(index, member)
+            self._retire(member)
+        self._rebuild_free_queue()
+        return Recovery(redelivered=redelivered, freed=freed)
+
+    def rescue(self, group: str) -> Iterator[Event]:
+        """Take out all events that wait for a reader of a group, as copies, and count them as rescued."""
+        index = self.group_index(group)
+        columns, queue = self.table.groups[index], self.ready[index]
+        member = self.join(Role.READER, index)
+        try:
+            while True:
+                with queue.locked():
+                    self.line_up(index)
+                    slots = self.table.claim_queued(columns, 1, member)
+                if not slots:
+                    return
+                slot = slots[0]
+                yield self.all_metadata[slot : slot + 1].copy(), self.all_data[slot].copy()
+                columns.words[Group.RESCUED] += 1
+                token = self.table.release(columns, slot)
+                if token is not None:
+                    self.free.push(pack_token(token))
+        finally:
+            self._requeue(index, member)
+            self._retire(member)
+
+    # -- for readers and writers ---------------------------------------------------------------------------------------------
+
+    def join(self, role: Role, group: int = 0) -> int:
+        """Enter this process in the member table; return its row."""
+        with self.member_lock():
+            for member in range(MAX_MEMBERS):
+                row = member * MEMBER_WORDS
+                if self.members[row + Member.PID] == 0:
+                    self.members[row + Member.ROLE] = role
+                    self.members[row + Member.GROUP] = group
+                    self.members[row + Member.PID] = os.getpid()
+                    return member
+        raise RingError(f"buffer {self.name}: more than {MAX_MEMBERS} readers and writers; start fewer processes")
+
+    def leave(self, member: int) -> None:
+        """Free the row of a member that holds no slots."""
+        self._retire(member)
+
+    def close_writer(self, member: int) -> None:
+        """Count a member as a writer that ended in order. Its row stays, so that this is a single store."""
+        self.members[member * MEMBER_WORDS + Member.CLOSED] = 1
+        self.wake_readers()
+
+    def wake_readers(self) -> None:
+        """Let all waiting readers look at the state of the ring anew."""
+        for queue in self.ready:
+            queue.push(WAKE)
+
+    def line_up(self, index: int) -> None:
+        """Line up all events that wait for a group, oldest first, in place of its FIFO's tokens. Under its lock."""
+        queue = self.ready[index]
+        while queue.pop(4096):
+            pass
+        self.table.queue_ready(self.table.groups[index])
+        queue.push(WAKE)
+
+    def group_index(self, group: str) -> int:
+        """Return the number of a reader group."""
+        try:
+            return self.spec.groups.index(group)
+        except ValueError:
+            known = ", ".join(self.spec.groups) or "none"
+            raise RingError(f"buffer {self.name} has no reader group {group!r}; it has: {known}") from None
+
+    @contextlib.contextmanager
+    def member_lock(self) -> Iterator[None]:
+        """Hold the lock of the member table."""
+        fcntl.flock(self._member_lock, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._member_lock, fcntl.LOCK_UN)
+
+    def data_bytes(self, first: int, count: int) -> memoryview:
+        """Return the bytes of consecutive slots' data, each `stride` long."""
+        start = self.layout.data_offset + first * self.stride
+        return self._memory[start : start + count * self.stride]
+
+    def metadata_bytes(self, first: int, count: int) -> memoryview:
+        """Return the bytes of consecutive slots' metadata."""
+        start = self.layout.metadata_offset + first * METADATA_DTYPE.itemsize
+        return self._memory[start : start + count * METADATA_DTYPE.itemsize]
+
+    @property
+    def memory(self) -> memoryview:
+        """The whole shared memory."""
+        return self._memory
+
+    def close(self) -> None:
+        """Detach: the queues are closed now, the memory is unmapped when no array looks at it any more."""
+        for queue in (self.free, *self.ready):
+            queue.close()
+        if self._member_lock >= 0:
+            os.close(self._member_lock)
+            self._member_lock = -1
+
+    def unlink(self) -> None:
+        """Remove the ring's file and queues; who is attached may go on."""
+        _remove_files(self.path, self.spec)
+
+    def _closed_writers(self) -> int:
+        rows = np.asarray(self.members).reshape(MAX_MEMBERS, MEMBER_WORDS)
+        closed = (rows[:, Member.CLOSED] > 0) & (rows[:, Member.ROLE] == Role.WRITER)
+        return int(np.count_nonzero(closed)) + int(self.header[Header.GONE_WRITERS])
+
+    def _recover_writer(self, member: int) -> int:
+        with self.free.locked():
+            freed = self.table.give_back_claimed(member)
+            if self.header[Header.EVENTS_LEFT] != UNLIMITED:
+                self.header[Header.EVENTS_LEFT] += freed
+            return freed
+
+    def _rebuild_free_queue(self) -> None:
+        with self.free.locked():
+            while self.free.pop(4096):
+                pass
+            self.free.push(self.table.free_tokens().tobytes())
+
+    def _requeue(self, index: int, member: int) -> int:
+        """Make ready again what a reader had taken, and line up all that is ready in the right order."""
+        columns, queue = self.table.groups[index], self.ready[index]
+        with queue.locked():
+            count = self.table.give_back_taken(columns, member)
+            columns.words[Group.REDELIVERED] += count
+            self.line_up(index)
+        return count
+
+    def _retire(self, member: int) -> None:
+        """Keep what a member counted, and free its row."""
+        row = member * MEMBER_WORDS
+        with self.member_lock():
+            for counter, total in (
+                (Member.DISCARDED, Header.RETIRED_DISCARDED),
+                (Member.DEAD_NS, Header.RETIRED_DEAD_NS),
+                (Member.LIVE_NS, Header.RETIRED_LIVE_NS),
+            ):
+                self.header[total] += self.members[row + counter]
+                self.members[row + counter] = 0
+            self.members[row + Member.PID] = 0
+
+    def _named_groups(self) -> Iterator[tuple[str, Any]]:
+        return zip(self.spec.groups, self.table.groups, strict=True)
+
+    def _words(self, offset: int, count: int) -> memoryview:
+        return self._memory[offset : offset + count * 8].cast("Q")
+
+
+def _free_path(path: Path) -> Path:
+    return path.with_suffix(".free")
+
+
+def _ready_path(path: Path, group: str) -> Path:
+    return path.with_name(f"{path.stem}.{group}.ready")
+
+
+def _remove_files(path: Path, spec: BufferSpec) -> None:
+    for file in (path, _free_path(path), *(_ready_path(path, group) for group in spec.groups)):
+        file.unlink(missing_ok=True)
+
+
+def _allocate(path: Path, layout: Layout, expected_writers: int) -> None:
+    """Make the ring's file with all its room, so that no later store can fail."""
+    spec = layout.spec
+    text = layout.encoded_spec()
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError as error:
+        raise RingError(f"{path}: there is a ring of this name already; is its run still going?") from error
+    except OSError as error:
+        raise RingError(f"{path}: cannot make this ring ({error.strerror}); check the directory") from error
+    try:
+        os.posix_fallocate(fd, 0, layout.total_bytes)
+        with mmap.mmap(fd, layout.total_bytes) as memory:
+            header = memoryview(memory)[: 32 * 8].cast("Q")
+            try:
+                header[Header.VERSION] = VERSION
+                header[Header.TOTAL_BYTES] = layout.total_bytes
+                header[Header.NEXT_ORDER] = 1
+                header[Header.EVENTS_LEFT] = UNLIMITED
+                header[Header.EXPECTED_WRITERS] = expected_writers
+                header[Header.SPEC_LENGTH] = len(text)
+                memory[layout.spec_offset : layout.spec_offset + len(text)] = text
+                header[Header.MAGIC] = MAGIC
+            finally:
+                header.release()
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise RingError(
+            f"buffer {spec.name} needs {layout.total_bytes / 1e6:.1f} MB in {path.parent} ({error.strerror}); "
+            "use fewer or smaller slots, free shared memory (mimocorb-node clean), or enlarge it"
+        ) from error
+    finally:
+        os.close(fd)
+
+
+def _map(path: Path) -> tuple[memoryview, BufferSpec]:
+    """Map a ring's file, and read what buffer it is."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        raise RingError(f"{path}: cannot attach to this ring ({error.strerror}); is its run over?") from error
+    try:
+        memory = memoryview(mmap.mmap(fd, 0))
+    except (OSError, ValueError) as error:
+        raise RingError(f"{path}: this is not a ring buffer ({error})") from error
+    finally:
+        os.close(fd)
+    header = memory[: 32 * 8].cast("Q") if len(memory) >= 4096 else None
+    if header is None or header[Header.MAGIC] != MAGIC:
+        raise RingError(f"{path}: this is not a ring buffer")
+    if header[Header.VERSION] != VERSION or header[Header.TOTAL_BYTES] != len(memory):
+        raise RingError(f"{path}: this ring was made by another version; use the same mimocorb_dist everywhere")
+    start = Layout.SPEC_OFFSET
+    return memory, BufferSpec.from_json(bytes(memory[start : start + header[Header.SPEC_LENGTH]]).decode())

@@ -1,0 +1,73 @@
+"""The state and the books of a buffer at one moment."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class BufferStatistics:
+    """What a ring holds and what went through it: read by the command line, the record of the run and the tests.
+
+    Rates come from the difference of two records.
+
+    Parameters
+    ----------
+    name
+        Name of the buffer.
+    slot_count
+        Number of its slots.
+    written
+        Events published since the start.
+    read
+        Events released by each reader group, without those rescued.
+    rescued
+        Events taken out of each reader group's stream to be kept in a file.
+    undelivered
+        Events published that each reader group has not released yet.
+    redelivered
+        Events that were delivered again after their reader died or gave them back.
+    filled
+        Slots that hold an event some group has not released.
+    fill
+        Share of such slots, 0 to 1.
+    max_fill
+        Largest share of slots that no writer could have so far, 0 to 1.
+    discarded_while_paused
+        Events that writers published while the buffer was paused.
+    dead_time_s
+        Time in s in which importers waited for a slot of this buffer.
+    live_time_s
+        Time in s in which importers could take data.
+    paused, stopping, ended
+        State of the buffer: see `Ring`.
+    writers, readers
+        Number of processes attached as writers and readers.
+    time_s
+        Monotonic time in s of this record.
+    """
+
+    name: str
+    slot_count: int
+    written: int
+    read: dict[str, int]
+    rescued: dict[str, int]
+    undelivered: dict[str, int]
+    redelivered: int
+    filled: int
+    fill: float
+    max_fill: float
+    discarded_while_paused: int
+    dead_time_s: float
+    live_time_s: float
+    paused: bool
+    stopping: bool
+    ended: bool
+    writers: int
+    readers: int
+    time_s: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as plain values, for messages and files."""
+        return asdict(self)

@@ -1,0 +1,267 @@
+"""The slot table: the truth about every slot of a ring, and the steps from one state to the next. No I/O here.
+
+Three numbers tell a slot's state: how often it was claimed for writing, how often it was written, and for each reader
+group how often it was taken and released. A slot is
+
+    free         claimed = written = released by every group
+    in writing   claimed = written + 1
+    ready        written = taken + 1, for a reader group
+    in reading   taken = released + 1, for a reader group
+
+Each step is one store of one number, so a process that dies between any two instructions leaves one of these states.
+Who claimed and who took a slot stands beside it, so that the slots of a dead process can be found. The sums of the
+columns are the books of the ring: events written, taken and released, right at any moment.
+
+Claims happen under a lock of the side that claims. Publishing and releasing need none.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .layout import GROUP_WORDS, Group, Header, Layout
+from .tokens import SLOT_BITS, SLOT_MASK, WAKE_VALUE
+
+Slots = npt.NDArray[np.int64]
+Words = npt.NDArray[np.uint64]
+
+_fence_lock = threading.Lock()
+
+
+def fence() -> None:
+    """Let no later load pass an earlier store."""
+    with _fence_lock:
+        pass
+
+
+class GroupColumns:
+    """A reader group's columns of the slot table, as memory views for single slots and arrays for many."""
+
+    def __init__(self, memory: memoryview, layout: Layout, index: int) -> None:
+        count = layout.spec.slot_count
+        self.taken, self.all_taken = _column(memory, layout.column_offset("taken", index), count)
+        self.released, self.all_released = _column(memory, layout.column_offset("released", index), count)
+        self.reader, self.all_reader = _column(memory, layout.column_offset("reader", index), count)
+        self.queue, self.all_queue = _column(memory, layout.column_offset("queue", index), count)
+        self.words, _ = _column(memory, layout.groups_offset + index * GROUP_WORDS * 8, GROUP_WORDS)
+
+
+class SlotTable:
+    """The slot table of a ring.
+
+    Parameters
+    ----------
+    memory
+        The ring's shared memory.
+    layout
+        Where the columns lie in it.
+    """
+
+    def __init__(self, memory: memoryview, layout: Layout) -> None:
+        count = layout.spec.slot_count
+        self.slot_count = count
+        self.header, _ = _column(memory, 0, 32)
+        self.claimed, self.all_claimed = _column(memory, layout.column_offset("claimed"), count)
+        self.written, self.all_written = _column(memory, layout.column_offset("written"), count)
+        self.writer, self.all_writer = _column(memory, layout.column_offset("writer"), count)
+        self.order, self.all_order = _column(memory, layout.column_offset("order"), count)
+        self.groups = [GroupColumns(memory, layout, index) for index in range(len(layout.spec.groups))]
+
+    # -- writers ---------------------------------------------------------------------------------------------------
+
+    def is_free(self, slot: int, generation: int) -> bool:
+        """Tell whether a slot, written `generation` times, can be claimed for writing."""
+        return (
+            self.claimed[slot] == generation
+            and self.written[slot] == generation
+            and all(group.released[slot] == generation for group in self.groups)
+        )
+
+    def claim_free(self, tokens: memoryview, member: int) -> list[int]:
+        """Claim for writing the slots of those tokens that are right. Under the writers' lock."""
+        header, claimed, writer, order = self.header, self.claimed, self.writer, self.order
+        next_order = header[Header.NEXT_ORDER]
+        header[Header.NEXT_ORDER] = next_order + len(tokens)
+        slots = []
+        for token in tokens:
+            slot, generation = token & SLOT_MASK, token >> SLOT_BITS
+            if slot < self.slot_count and self.is_free(slot, generation):
+                writer[slot] = member
+                order[slot] = next_order
+                claimed[slot] = generation + 1
+                next_order += 1
+                slots.append(slot)
+        return slots
+
+    def claim_free_many(self, tokens: Words, member: int) -> Slots:
+        """Do the same as `claim_free` for many tokens at once."""
+        slots, generations = self._split(tokens)
+        right = (self.all_claimed[slots] == generations) & (self.all_written[slots] == generations)
+        for group in self.groups:
+            right &= group.all_released[slots] == generations
+        slots = _distinct(slots[right])
+        next_order = self.header[Header.NEXT_ORDER]
+        self.header[Header.NEXT_ORDER] = next_order + len(slots)
+        self.all_writer[slots] = member
+        self.all_order[slots] = np.arange(next_order, next_order + len(slots), dtype=np.uint64)
+        self.all_claimed[slots] += np.uint64(1)
+        return slots
+
+    def publish(self, slot: int) -> int:
+        """Make a claimed slot ready for every group (free, if there are none), and return its token."""
+        generation: int = self.claimed[slot]
+        self.written[slot] = generation
+        self.header[Header.LATEST] = self.order[slot] << SLOT_BITS | slot
+        return generation << SLOT_BITS | slot
+
+    def publish_run(self, first: int, count: int) -> Words:
+        """Do the same as `publish` for consecutive slots, and return their tokens."""
+        part = slice(first, first + count)
+        self.all_written[part] = self.all_claimed[part]
+        last = first + count - 1
+        self.header[Header.LATEST] = self.order[last] << SLOT_BITS | last
+        return self._tokens(self.all_written, np.arange(first, first + count))
+
+    def abandon(self, slot: int) -> int:
+        """Make a claimed slot free again, and return its token."""
+        generation: int = self.written[slot]
+        self.claimed[slot] = generation
+        return generation << SLOT_BITS | slot
+
+    # -- readers ---------------------------------------------------------------------------------------------------
+
+    def claim_ready(self, group: GroupColumns, tokens: memoryview, member: int) -> list[int]:
+        """Take for reading the slots of those tokens that are right. Under the group's lock."""
+        written, taken, reader = self.written, group.taken, group.reader
+        slots = []
+        for token in tokens:
+            slot, generation = token & SLOT_MASK, token >> SLOT_BITS
+            if token != WAKE_VALUE and written[slot] == generation and taken[slot] < generation:
+                reader[slot] = member
+                taken[slot] = generation
+                slots.append(slot)
+        return slots
+
+    def claim_ready_many(self, group: GroupColumns, tokens: Words, member: int) -> Slots:
+        """Do the same as `claim_ready` for many tokens at once."""
+        slots, generations = self._split(tokens)
+        right = (self.all_written[slots] == generations) & (group.all_taken[slots] < generations)
+        slots = _distinct(slots[right])
+        group.all_reader[slots] = member
+        group.all_taken[slots] = self.all_written[slots]
+        return slots
+
+    def claim_queued(self, group: GroupColumns, limit: int, member: int) -> list[int]:
+        """Take for reading up to `limit` slots that are to be delivered before all others. Under the group's lock."""
+        slots: list[int] = []
+        head, tail = group.words[Group.HEAD], group.words[Group.TAIL]
+        while head < tail and len(slots) < limit:
+            slot = group.queue[head]
+            head += 1
+            if group.taken[slot] < self.written[slot]:
+                group.reader[slot] = member
+                group.taken[slot] = self.written[slot]
+                slots.append(slot)
+        group.words[Group.HEAD] = head
+        return slots
+
+    def release(self, group: GroupColumns, slot: int) -> int | None:
+        """End the reading of a slot; return its token if this made the slot free."""
+        generation: int = group.taken[slot]
+        group.released[slot] = generation
+        if len(self.groups) > 1:
+            fence()  # two groups that release at once must not both miss the other; a doubled token does no harm
+            if any(other.released[slot] != generation for other in self.groups):
+                return None
+        return generation << SLOT_BITS | slot
+
+    def release_run(self, group: GroupColumns, first: int, count: int) -> Words:
+        """Do the same as `release` for consecutive slots, and return the tokens of those that are free now."""
+        part = slice(first, first + count)
+        group.all_released[part] = group.all_taken[part]
+        slots = np.arange(first, first + count)
+        if len(self.groups) > 1:
+            fence()
+            free = np.ones(count, dtype=bool)
+            for other in self.groups:
+                free &= other.all_released[part] == group.all_released[part]
+            slots = slots[free]
+        return self._tokens(group.all_released, slots)
+
+    # -- after a death -----------------------------------------------------------------------------------------------
+
+    def give_back_claimed(self, member: int) -> int:
+        """Free all slots that a dead writer had claimed; return how many. Under the writers' lock."""
+        slots = np.flatnonzero((self.all_writer == member) & (self.all_claimed > self.all_written))
+        self.all_claimed[slots] = self.all_written[slots]
+        return len(slots)
+
+    def free_tokens(self) -> Words:
+        """Return the tokens of all free slots, in order of slots. Under the writers' lock."""
+        free = self.all_claimed == self.all_written
+        for group in self.groups:
+            free &= group.all_released == self.all_written
+        return self._tokens(self.all_written, np.flatnonzero(free))
+
+    def give_back_taken(self, group: GroupColumns, member: int) -> int:
+        """Make ready again all slots that a dead reader had taken; return how many. Under the group's lock."""
+        slots = np.flatnonzero((group.all_reader == member) & (group.all_taken > group.all_released))
+        group.all_taken[slots] = group.all_released[slots]
+        return len(slots)
+
+    def queue_ready(self, group: GroupColumns) -> int:
+        """Line up all ready slots, oldest first, before those of the FIFO; return how many. Under the group's lock."""
+        slots = np.flatnonzero(self.all_written > group.all_taken)
+        slots = slots[np.argsort(self.all_order[slots], kind="stable")]
+        group.words[Group.HEAD] = 0
+        group.words[Group.TAIL] = 0
+        group.all_queue[: len(slots)] = slots
+        group.words[Group.TAIL] = len(slots)
+        return len(slots)
+
+    # -- books -------------------------------------------------------------------------------------------------------
+
+    def filled(self) -> int:
+        """Count the slots that hold an event some group has not released."""
+        if not self.groups:
+            return 0
+        waiting = np.zeros(self.slot_count, dtype=bool)
+        for group in self.groups:
+            waiting |= group.all_released < self.all_written
+        return int(np.count_nonzero(waiting))
+
+    def written_total(self) -> int:
+        """Count the events published so far."""
+        return int(self.all_written.sum())
+
+    def _split(self, tokens: Words) -> tuple[Slots, Words]:
+        tokens = tokens[tokens != np.uint64(WAKE_VALUE)]
+        slots = (tokens & np.uint64(SLOT_MASK)).astype(np.int64)
+        return slots, tokens >> np.uint64(SLOT_BITS)
+
+    @staticmethod
+    def _tokens(generations: Words, slots: Slots) -> Words:
+        return generations[slots] << np.uint64(SLOT_BITS) | slots.astype(np.uint64)
+
+
+def _column(memory: memoryview, offset: int, count: int) -> tuple[memoryview, Words]:
+    part = memory[offset : offset + count * 8].cast("Q")
+    return part, np.frombuffer(part, dtype=np.uint64)
+
+
+def _distinct(slots: Slots) -> Slots:
+    """Drop repetitions, which only come after a death; keep the order."""
+    if len(slots) < 2 or bool((np.diff(slots) == 1).all()):
+        return slots
+    values, first = np.unique(slots, return_index=True)
+    return slots if len(values) == len(slots) else slots[np.sort(first)]
+
+
+def longest_run(slots: npt.NDArray[Any]) -> int:
+    """Return how many slots from the first one on lie together."""
+    breaks = np.flatnonzero(np.diff(slots) != 1)
+    return int(breaks[0]) + 1 if len(breaks) else len(slots)

@@ -1,0 +1,120 @@
+"""Queues of tokens in the kernel: a FIFO and a lock that dies with its holder.
+
+A token is one 64-bit number: a slot and how often it had been written. The kernel keeps tokens in order, blocks those
+who wait for one and wakes them. Tokens say which slot to look at; whether it may be taken only the slot table says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import select
+import struct
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import RingError
+
+SLOT_BITS = 16
+SLOT_MASK = (1 << SLOT_BITS) - 1
+WAKE = b"\xff" * 8
+"""A token that names no slot: whoever takes it looks at the ring's state anew."""
+WAKE_VALUE = (1 << 64) - 1
+TOKEN_BYTES = 8
+pack_token = struct.Struct("=Q").pack
+
+_F_SETPIPE_SZ = getattr(fcntl, "F_SETPIPE_SZ", 1031)
+_F_GETPIPE_SZ = getattr(fcntl, "F_GETPIPE_SZ", 1032)
+
+
+class TokenQueue:
+    """A FIFO of tokens, opened for both ends, and the lock of those who take from it.
+
+    Parameters
+    ----------
+    path
+        Path of the FIFO.
+    """
+
+    _open: weakref.WeakSet[TokenQueue] = weakref.WeakSet()
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self.fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise RingError(f"{path}: cannot open this queue of a ring buffer ({error.strerror}); is its run over?") from error
+        self._poll = select.poll()
+        self._poll.register(self.fd, select.POLLIN)
+        self._open.add(self)
+
+    @classmethod
+    def create(cls, path: Path, capacity: int) -> TokenQueue:
+        """Make a FIFO that holds at least `capacity` tokens, and open it."""
+        os.mkfifo(path, 0o600)
+        queue = cls(path)
+        wanted = capacity * TOKEN_BYTES
+        if fcntl.fcntl(queue.fd, _F_GETPIPE_SZ) < wanted:
+            try:
+                fcntl.fcntl(queue.fd, _F_SETPIPE_SZ, wanted)
+            except OSError as error:
+                raise RingError(
+                    f"{path}: the kernel grants no queue of {wanted} bytes ({error.strerror}); "
+                    "use fewer slots or raise /proc/sys/fs/pipe-max-size"
+                ) from error
+        return queue
+
+    def push(self, tokens: bytes) -> None:
+        """Append tokens."""
+        try:
+            written = os.write(self.fd, tokens)
+        except BlockingIOError:
+            written = 0
+        if written != len(tokens):
+            raise RingError(f"{self.path}: the queue is full; the ring buffer is damaged, start the run anew")
+
+    def pop(self, count: int) -> bytes:
+        """Take up to `count` tokens without waiting. Call with the lock held."""
+        try:
+            return os.read(self.fd, count * TOKEN_BYTES)
+        except BlockingIOError:
+            return b""
+
+    def wait(self, timeout_s: float | None) -> bool:
+        """Wait until a token may be there; False after `timeout_s` seconds."""
+        return bool(self._poll.poll(None if timeout_s is None else max(0.0, timeout_s * 1e3)))
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the queue's lock. The kernel releases it when its holder dies."""
+        fcntl.flock(self.fd, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self.fd, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Close the FIFO; a second call does nothing."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def _reopen(self) -> None:
+        """Give a forked child a lock of its own: a lock belongs to an open file, which a fork shares."""
+        if self.fd >= 0:
+            with contextlib.suppress(OSError):  # the ring is gone: the child's first use says so
+                fresh = os.open(self.path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+                os.dup2(fresh, self.fd, inheritable=False)
+                os.close(fresh)
+
+
+def _after_fork() -> None:
+    for queue in list(TokenQueue._open):
+        queue._reopen()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+

@@ -1,0 +1,350 @@
+"""Writing events into a ring."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import struct
+import termios
+import time
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import RingError
+from .interface import Interface, Pace, Run
+from .layout import MEMBER_WORDS, METADATA_DTYPE, UNLIMITED, Header, Member, Role
+from .ring import Ring
+from .table import Slots, longest_run
+from .tokens import SLOT_BITS, TOKEN_BYTES, pack_token
+
+_BYTE = np.dtype(np.uint8)
+_SMALL_BYTES = 1024
+_PAUSED, _LATEST = int(Header.PAUSED), int(Header.LATEST)
+_METADATA_BYTES = METADATA_DTYPE.itemsize
+_pack_metadata = struct.Struct("=qdd").pack_into
+
+Batch = tuple[npt.NDArray[np.void], npt.NDArray[Any]]
+
+
+class BufferWriter(Interface):
+    """A writer of a ring.
+
+    ``with writer as (metadata, data)`` waits for a free slot, gives views of its metadata, shape (1,), and data, shape
+    (data_length,), and publishes it at the end of the block. If the block raises, nothing is published.
+
+    Parameters
+    ----------
+    ring
+        The ring, attached.
+    """
+
+    def __init__(self, ring: Ring) -> None:
+        super().__init__(ring)
+        self._table = ring.table
+        self._memory = ring.memory
+        self._metadata_offset = ring.layout.metadata_offset
+        self._data_offset = ring.layout.data_offset
+        self._stride = ring.stride
+        self._data_bytes = ring.spec.data_bytes
+        self._dtype = ring.spec.data_dtype
+        self._shape = (ring.spec.data_length,)
+        # Numpy copies records field by field, and arrays of one number type at the speed of memory.
+        self._as_bytes: npt.NDArray[np.uint8] = np.ndarray(
+            (ring.slot_count, self._data_bytes), np.uint8, ring.memory, self._data_offset, (self._stride, 1)
+        )
+        names = self._dtype.names
+        self._only_field = names[0] if names is not None and len(names) == 1 else None
+        self._ahead: list[int] = []  # claimed slots, to be used from the end
+        self._slot = -1
+        self._closed = False
+        self._member = -1
+        self._pid = -1
+        self._pace = Pace(ring.slot_count // 4)
+        self._pushes = [queue.push for queue in ring.ready]
+        self._push = self._pushes[0] if len(self._pushes) == 1 else self._push_all
+
+    # -- single events -----------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Batch:
+        if not self._ahead and not self._claim(1, None):
+            raise RingError(
+                f"buffer {self.name}: the event limit of the run is reached; ask `ring.limit_reached` before writing"
+            )
+        self._slot = slot = self._ahead.pop()
+        return self._views[slot] or self._view(slot)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        slot, self._slot = self._slot, -1
+        if kind is not None:
+            self._ahead.append(slot)  # still claimed, and used for the next event
+        else:
+            self._publish(slot)
+
+    def put(self, data: Any, counter: int, timestamp: float, deadtime: float) -> bool:
+        """Wait for a slot, copy an event into it, and publish it.
+
+        Parameters
+        ----------
+        data
+            Array of shape (data_length,) and the buffer's dtype, or what numpy can assign to one.
+        counter
+            Number of the event.
+        timestamp
+            Time in s since 1970.
+        deadtime
+            Share of the time before the event in which none could be taken.
+
+        Returns
+        -------
+        bool
+            False if the event limit of the run is reached: the event is not published.
+        """
+        ahead = self._ahead
+        if not ahead and not self._claim(1, None):
+            return False
+        slot = ahead[-1]
+        self._store(slot, data)
+        ahead.pop()
+        _pack_metadata(self._memory, self._metadata_offset + slot * _METADATA_BYTES, counter, timestamp, deadtime)
+        self._publish(slot)
+        return True
+
+    def copy(self, metadata: npt.NDArray[np.void], data: npt.NDArray[Any]) -> bool:
+        """Do as `put` does, with the metadata of an event, shape (1,)."""
+        ahead = self._ahead
+        if not ahead and not self._claim(1, None):
+            return False
+        slot = ahead[-1]
+        self._store(slot, data)
+        ahead.pop()
+        start = self._metadata_offset + slot * _METADATA_BYTES
+        self._memory[start : start + _METADATA_BYTES] = metadata.tobytes()
+        self._publish(slot)
+        return True
+
+    def _store(self, slot: int, data: Any) -> None:
+        if isinstance(data, np.ndarray):
+            dtype = data.dtype
+            if data.shape == self._shape and (dtype is self._dtype or dtype == self._dtype):
+                if self._data_bytes <= _SMALL_BYTES:
+                    start = self._data_offset + slot * self._stride
+                    self._memory[start : start + self._data_bytes] = data.tobytes()
+                    return
+                if data.flags.c_contiguous:
+                    self._as_bytes[slot] = data.view(_BYTE)
+                    return
+            elif self._only_field is not None and dtype.names is None:
+                self._view(slot)[1][self._only_field] = data
+                return
+        self._view(slot)[1][:] = data
+
+    def _publish(self, slot: int) -> None:
+        table = self._table
+        header = table.header
+        if header[_PAUSED]:
+            self._ahead.append(slot)
+            self._discard(1)
+            return
+        generation = table.claimed[slot]
+        table.written[slot] = generation
+        header[_LATEST] = table.order[slot] << SLOT_BITS | slot
+        self._push(pack_token(generation << SLOT_BITS | slot))
+
+    # -- many events -------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def batch(self, limit: int = 1024) -> Iterator[Batch]:
+        """Give metadata, shape (k,), and data, shape (k, data_length), of 1 <= k <= `limit` free slots that lie together.
+
+        All of them are published at the end of the block; if it raises, none. At the event limit k is 0.
+        """
+        run = self.reserve(limit)
+        if run is None:
+            yield self.ring.all_metadata[:0], self.ring.all_data[:0]
+            return
+        try:
+            yield run.metadata, run.data
+        except BaseException:
+            self.abandon(run)
+            raise
+        self.publish(run)
+
+    def write(self, data: npt.NDArray[Any], metadata: npt.NDArray[np.void]) -> int:
+        """Copy events into the ring and publish them, waiting for slots as needed.
+
+        Parameters
+        ----------
+        data
+            Shape (n, data_length), of the buffer's dtype or assignable to it.
+        metadata
+            Shape (n,), of `METADATA_DTYPE`.
+
+        Returns
+        -------
+        int
+            How many were published: fewer than n only at the event limit of the run.
+        """
+        total = len(data)
+        done = 0
+        as_bytes = data.dtype == self._dtype and data.shape[1:] == self._shape and data.flags.c_contiguous
+        flat = data.view(_BYTE).reshape(total, self._data_bytes) if as_bytes else None
+        while done < total:
+            run = self.reserve(total - done)
+            if run is None:
+                break
+            part, target = slice(done, done + run.count), slice(run.first, run.first + run.count)
+            if flat is not None:
+                self._as_bytes[target] = flat[part]
+            else:
+                run.data[:] = data[part]
+            self.ring.all_metadata[target] = metadata[part]
+            self.publish(run)
+            done += run.count
+        return done
+
+    def reserve(self, limit: int = 1, timeout_s: float | None = None) -> Run | None:
+        """Claim free slots that lie together.
+
+        Parameters
+        ----------
+        limit
+            The most slots wanted.
+        timeout_s
+            How long to wait in s; None: as long as it takes, 0: not at all.
+
+        Returns
+        -------
+        Run or None
+            None after the time-out, or when the event limit of the run is reached (`ring.limit_reached`).
+        """
+        if not self._ahead and not self._claim(limit, timeout_s):
+            return None
+        if len(self._ahead) == 1 or limit == 1:
+            return Run(self.ring, self._ahead.pop(), 1)
+        upcoming = np.array(self._ahead[: -limit - 1 : -1])
+        count = longest_run(upcoming)
+        del self._ahead[-count:]
+        return Run(self.ring, int(upcoming[0]), count)
+
+    def publish(self, run: Run) -> None:
+        """Publish all events of reserved slots."""
+        if self.ring.paused:
+            self._ahead.extend(range(run.first + run.count - 1, run.first - 1, -1))
+            self._discard(run.count)
+            return
+        self._push(self._table.publish_run(run.first, run.count).tobytes())
+
+    def abandon(self, run: Run) -> None:
+        """Publish none of reserved slots; this writer keeps them for later."""
+        self._ahead.extend(range(run.first + run.count - 1, run.first - 1, -1))
+
+    def fileno(self) -> int:
+        """File descriptor that is readable when there may be free slots."""
+        return self.ring.free.fd
+
+    # -- accounts and end --------------------------------------------------------------------------------------------
+
+    def add_dead_time(self, dead_s: float, live_s: float) -> None:
+        """Count time in s in which data could not, and could, be taken."""
+        if self._member < 0:
+            self._join()
+        row = self._member * MEMBER_WORDS
+        members = self.ring.members
+        members[row + Member.DEAD_NS] += int(dead_s * 1e9)
+        members[row + Member.LIVE_NS] += int(live_s * 1e9)
+
+    def close(self) -> None:
+        """End this writer: once all expected ones have, readers come to the end of the stream."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._member < 0:
+            self._join()
+        if self._ahead:
+            with self.ring.free.locked():
+                tokens = [self._table.abandon(slot) for slot in reversed(self._ahead)]
+                if self.ring.header[Header.EVENTS_LEFT] != UNLIMITED:
+                    self.ring.header[Header.EVENTS_LEFT] += len(tokens)
+            self._ahead.clear()
+            self.ring.free.push(struct.pack(f"={len(tokens)}Q", *tokens))
+        self.ring.close_writer(self._member)
+
+    def shutdown_buffer(self) -> None:
+        """Classic name of `close`."""
+        self.close()
+
+    def send_flush_event(self) -> None:
+        """Classic name of `close`."""
+        self.close()
+
+    # -- claiming ----------------------------------------------------------------------------------------------------
+
+    def _claim(self, limit: int, timeout_s: float | None) -> bool:
+        """Claim free slots ahead; False after the time-out or at the event limit."""
+        if self._pid != os.getpid():
+            self._join()
+        if self._closed:
+            raise RingError(f"buffer {self.name}: this writer has been closed; write before shutting down the sinks")
+        queue, header = self.ring.free, self.ring.header
+        now_s = time.monotonic()
+        deadline_s = None if timeout_s is None else now_s + timeout_s
+        count = self._pace.next(now_s, used_all=True) if limit == 1 else min(limit, self._batch_share)
+        while True:
+            with queue.locked():
+                left = header[Header.EVENTS_LEFT]
+                if left == 0:
+                    return False
+                slots = self._take_tokens(min(count, left))
+                if left != UNLIMITED:
+                    header[Header.EVENTS_LEFT] = left - len(slots)
+            if len(slots):
+                self._ahead[:] = slots[::-1] if isinstance(slots, list) else slots[::-1].tolist()
+                self._note_fill(len(slots))
+                return True
+            header[Header.MAX_FILLED] = self.slot_count
+            if deadline_s is not None:
+                timeout_s = deadline_s - time.monotonic()
+                if timeout_s <= 0:
+                    return False
+            queue.wait(timeout_s)
+
+    def _take_tokens(self, count: int) -> list[int] | Slots:
+        tokens = self.ring.free.pop(count)
+        if count < 32:
+            return self._table.claim_free(memoryview(tokens).cast("Q"), self._member)
+        return self._table.claim_free_many(np.frombuffer(tokens, dtype=np.uint64), self._member)
+
+    def _note_fill(self, claimed: int) -> None:
+        """Keep the largest number of slots that no writer could have."""
+        waiting = fcntl.ioctl(self.ring.free.fd, termios.FIONREAD, b"\0\0\0\0")
+        used = self.slot_count - claimed - int.from_bytes(waiting, "little") // TOKEN_BYTES
+        if used > self.ring.header[Header.MAX_FILLED]:
+            self.ring.header[Header.MAX_FILLED] = used
+
+    def _join(self) -> None:
+        """Enter the member table, in a forked child anew: what the parent holds is not the child's."""
+        self._pid = os.getpid()
+        self._ahead.clear()
+        self._closed = False
+        self._member = self.ring.join(Role.WRITER)
+        writers = max(1, self.ring.header[Header.EXPECTED_WRITERS])
+        self._pace = Pace(self.slot_count // (4 * writers))
+        self._batch_share = max(1, self.slot_count // (2 * writers))
+
+    def _discard(self, count: int) -> None:
+        self.ring.members[self._member * MEMBER_WORDS + Member.DISCARDED] += count
+
+    def _push_all(self, tokens: bytes) -> None:
+        for push in self._pushes:
+            push(tokens)
+        if not self._pushes:  # nobody reads: what is written is free at once
+            self.ring.free.push(tokens)
+
+
