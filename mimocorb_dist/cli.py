@@ -1,0 +1,258 @@
+"""The command line: ``mimocorb-node``.
+
+Each command imports what it needs when it runs, so that ``--help`` is there at once.
+
+Exit status: 0 when all is well, 1 when a run failed or a command was refused, 2 when nothing was begun because
+the command line, the setup or the surroundings are wrong.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from mimocorb_dist.errors import MimocorbError, RefusedError, SetupError
+
+DEFAULT_SETUPS = ("setup.yaml", "topology.yaml")
+CONTROL_MODES = ("kbd", "stats", "none")
+LATER_MODES = ("gui", "web")
+
+_broker_option = click.option(
+    "--broker",
+    metavar="URL",
+    help="Where the broker listens, e.g. tcp://192.168.1.12:5550.  [default: tcp://127.0.0.1:5550]",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="mimocorb_dist", prog_name="mimocorb-node")
+def cli() -> None:
+    """Run data acquisition from one YAML file, on one host or on several."""
+
+
+@cli.command()
+@click.argument("setup", required=False, type=click.Path(path_type=Path))
+@click.option("--node", metavar="NAME", help="The node to run.  [default: found by host name or address]")
+@click.option("--all", "all_nodes", is_flag=True, help="Run every node, on this machine.")
+@click.option(
+    "-c",
+    "--control",
+    "mode",
+    metavar="MODE",
+    help="kbd, stats or none; several joined by +.  [default: kbd+stats on a terminal, else stats]",
+)
+@click.option("--max-events", type=click.IntRange(min=1), help="End the run after this many events.")
+@click.option(
+    "--max-time", type=click.FloatRange(min=0, min_open=True), help="End the run after this many seconds."
+)
+def start(
+    setup: Path | None,
+    node: str | None,
+    all_nodes: bool,
+    mode: str | None,
+    max_events: int | None,
+    max_time: float | None,
+) -> None:
+    """Run this host's part of a setup.
+
+    The run ends when all importers have ended and all buffers are drained. Ctrl-C or SIGTERM stops the
+    importers, drains the buffers and ends; a second one ends at once. Without SETUP, setup.yaml or
+    topology.yaml in the working directory is taken.
+    """
+    if node is not None and all_nodes:
+        raise click.UsageError("--node and --all exclude each other: --all runs every node.")
+    controls = _control_modes(mode)
+    from mimocorb_dist.node import StartOptions
+    from mimocorb_dist.node import start as start_node
+
+    options = StartOptions(
+        setup=setup or _default_setup(),
+        node=node,
+        all_nodes=all_nodes,
+        controls=controls,
+        max_events=max_events,
+        max_time_s=max_time,
+    )
+    sys.exit(start_node(options))
+
+
+@cli.command()
+@click.argument("setup", required=False, type=click.Path(path_type=Path))
+def check(setup: Path | None) -> None:
+    """Validate a setup and show its plan.
+
+    The plan tells the buffers, workers and links of each node. Nothing is started.
+    """
+    from mimocorb_dist.topology import describe, load, plan
+
+    topology = load(setup or _default_setup())
+    for warning in topology.warnings:
+        click.secho(warning, fg="yellow", err=True)
+    click.echo(describe(plan(topology)))
+
+
+@cli.command()
+@click.argument("setup", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("data_flow.svg"),
+    show_default=True,
+    help="The file to write: svg, png or pdf by its suffix.",
+)
+def graph(setup: Path | None, output: Path) -> None:
+    """Draw the data flow of a setup."""
+    from mimocorb_dist.topology import draw, load, plan
+
+    draw(plan(load(setup or _default_setup())), output)
+    click.echo(output)
+
+
+@cli.command()
+@_broker_option
+def status(broker: str | None) -> None:
+    """Show the state of a run."""
+    from mimocorb_dist.node import client
+
+    click.echo(client.status(broker))
+
+
+@cli.command()
+@_broker_option
+def pause(broker: str | None) -> None:
+    """Pause a run.
+
+    Importers go on; the events that they deliver are discarded and counted.
+    """
+    _command("pause", broker)
+
+
+@cli.command()
+@_broker_option
+def resume(broker: str | None) -> None:
+    """Go on with a paused run."""
+    _command("resume", broker)
+
+
+@cli.command()
+@_broker_option
+def stop(broker: str | None) -> None:
+    """End a run in good order.
+
+    Importers end, buffers drain in the order of the data flow, exporters write what they have.
+    """
+    _command("stop", broker)
+
+
+@cli.command()
+@click.argument("directory", required=False, type=click.Path(path_type=Path), default=Path("target"))
+def runs(directory: Path) -> None:
+    """List the runs in a directory.
+
+    Without DIRECTORY, ./target is taken.
+    """
+    from mimocorb_dist.runs import list_runs
+
+    click.echo(list_runs(directory))
+
+
+@cli.command()
+@click.argument("run_directory", type=click.Path(path_type=Path))
+def report(run_directory: Path) -> None:
+    """Show the record of one run."""
+    from mimocorb_dist.runs import report as report_text
+
+    click.echo(report_text(run_directory))
+
+
+@cli.command(context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def keys(arguments: tuple[str, ...]) -> None:  # noqa: ARG001 (whatever is asked for, the answer is the same)
+    """Make, show and install keys (later)."""
+    raise SetupError(
+        "keys come with a later release; until then a setup whose nodes are on other hosts says "
+        "`security: none`, and runs in a network that you trust"
+    )
+
+
+@cli.command()
+@click.option(
+    "--directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("mimocorb_demo"),
+    show_default=True,
+    help="Where the results go.",
+)
+def demo(directory: Path) -> None:
+    """Run a three-node experiment on this machine.
+
+    Cosmic muons are simulated on one node, their double pulses found on the second, and stored on the third;
+    at the end their lifetime is fitted.
+    """
+    from mimocorb_dist.demo import run
+
+    sys.exit(run(directory))
+
+
+@cli.command()
+def clean() -> None:
+    """Remove what dead runs left in memory."""
+    from mimocorb_dist.ring.runtime import dead_runtime_directories, remove_runtime_directory
+
+    directories = dead_runtime_directories()
+    for directory in directories:
+        remove_runtime_directory(directory)
+        click.echo(f"removed {directory}")
+    if not directories:
+        click.echo("nothing to remove")
+
+
+def _default_setup() -> Path:
+    for name in DEFAULT_SETUPS:
+        if Path(name).is_file():
+            return Path(name)
+    raise SetupError(
+        f"no setup given, and neither {' nor '.join(DEFAULT_SETUPS)} is in {Path.cwd()}; name the setup file"
+    )
+
+
+def _control_modes(mode: str | None) -> frozenset[str]:
+    if mode is None:
+        on_terminal = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
+        return frozenset(("kbd", "stats") if on_terminal else ("stats",))
+    modes = mode.split("+")
+    for name in modes:
+        if name in LATER_MODES:
+            raise click.UsageError(
+                f"-c {name} comes with a later release; until then use {', '.join(CONTROL_MODES)}."
+            )
+        if name not in CONTROL_MODES:
+            allowed = ", ".join((*CONTROL_MODES, *LATER_MODES))
+            raise click.UsageError(f"-c {mode}: {name!r} is not known; allowed are {allowed}, joined by +.")
+    if "none" in modes and len(modes) > 1:
+        raise click.UsageError(f"-c {mode}: `none` stands alone.")
+    return frozenset(modes) - {"none"}
+
+
+def _command(name: str, broker: str | None) -> None:
+    from mimocorb_dist.node import client
+
+    click.echo(client.command(name, broker))
+
+
+def main() -> NoReturn:
+    """Run the command line; the entry point of ``mimocorb-node``."""
+    try:
+        cli(prog_name="mimocorb-node")
+    except MimocorbError as error:
+        click.secho(str(error), fg="red", err=True)
+        sys.exit(1 if isinstance(error, RefusedError) else 2)
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()
