@@ -1,0 +1,1 @@
+"""Stopped muons: find the pulses of muon and decay electron, and fit the lifetime."""
