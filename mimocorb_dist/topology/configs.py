@@ -1,0 +1,120 @@
+"""`config` and `base_config`: mappings and files, merged in their order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .document import duplicate_keys, read_document
+from .findings import shown
+
+if TYPE_CHECKING:
+    from .document import Item
+    from .findings import Findings
+
+
+class ConfigReader:
+    """Reads configs of a setup; each file once.
+
+    Parameters
+    ----------
+    findings
+        Gets the mistakes.
+    directory
+        The setup's folder: file names are relative to it.
+    shown_directory
+        How messages name it.
+    """
+
+    def __init__(self, findings: Findings, directory: Path, shown_directory: Path) -> None:
+        self._findings = findings
+        self._directory = directory
+        self._shown_directory = shown_directory
+        self._files: dict[Path, dict[Any, Any]] = {}
+
+    def merged(self, label: str, *items: Item | None) -> dict[Any, Any]:
+        """Merge configs: later ones replace keys of earlier ones.
+
+        Parameters
+        ----------
+        label
+            What messages call them: ``worker 'find'``.
+        items
+            Mappings, names of YAML files, or lists of both; None is passed over.
+
+        Returns
+        -------
+        dict
+            Plain values.
+        """
+        config: dict[Any, Any] = {}
+        for item in items:
+            for part in [] if item is None else item.value if isinstance(item.value, list) else [item]:
+                config.update(self._part(label, part))
+        return config
+
+    def _part(self, label: str, item: Item) -> dict[Any, Any]:
+        if isinstance(item.value, dict):
+            content = item.plain()
+            assert isinstance(content, dict)
+            return content
+        if isinstance(item.value, str) and item.value:
+            return self._file(label, item)
+        what = f"{label}: config is {shown(item.value)}"
+        self._findings.mistake(
+            item.place, what, "write a mapping, the name of a YAML file, or a list of those"
+        )
+        return {}
+
+    def _file(self, label: str, item: Item) -> dict[Any, Any]:
+        path = resolve(self._directory, item.value)
+        if path in self._files:
+            return self._files[path]
+        self._files[path] = {}
+        if not path.is_file():
+            self._findings.mistake(
+                item.place,
+                f"{label}: there is no config file '{item.value}'",
+                missing_file_remedy(self._directory, path, (".yaml", ".yml")),
+            )
+            return {}
+        document = read_document(path, str(self._shown_directory / item.value), self._findings)
+        if document is None or document.value is None:
+            return {}
+        if not isinstance(document.value, dict):
+            what = f"the config file of {label} holds {shown(document.value)}, not a mapping"
+            self._findings.mistake(document.place, what, "write lines of the form 'name: value'")
+            return {}
+        warn_of_duplicates(self._findings, document)
+        self._files[path] = document.plain()
+        return self._files[path]
+
+
+def resolve(directory: Path, name: str) -> Path:
+    """Return the file that a setup names: relative to the setup's folder, absolute, or with ``~``."""
+    return directory / Path(name).expanduser()
+
+
+def missing_file_remedy(directory: Path, path: Path, suffixes: tuple[str, ...]) -> str:
+    """Return what to do about a file that is not there: the name of the nearest file, if one is like it."""
+    from .findings import nearest
+
+    if path.is_dir():
+        return "that is a folder; name a file in it"
+    folder = path.parent
+    if not folder.is_dir():
+        return f"there is no folder {folder}; names are relative to the setup file ({directory})"
+    names = [file.name for file in folder.iterdir() if file.suffix in suffixes and file.is_file()]
+    near = nearest(path.name, names)
+    return f"did you mean '{near}'?" if near else f"names are relative to the setup file ({directory})"
+
+
+def warn_of_duplicates(findings: Findings, document: Item) -> None:
+    """Warn of each key that stands twice in a mapping: YAML takes the last."""
+    for key, entry, _ in duplicate_keys(document):
+        for place in entry.earlier:
+            findings.warn(
+                entry.key_place,
+                f"the key {shown(key)} is given twice, first at line {place.line}, column {place.column}",
+                "the last one counts; remove one of them",
+            )

@@ -1,0 +1,236 @@
+"""From a setup file to a `Topology`: all mistakes at once, or a model without any."""
+
+from __future__ import annotations
+
+import os
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mimocorb_dist.errors import TopologyError
+
+from .buffers import read_buffers
+from .configs import ConfigReader, resolve, warn_of_duplicates
+from .dialects import to_common_form
+from .document import read_document
+from .drafts import SetupDraft
+from .fields import Fields
+from .findings import Findings, nearest, shown
+from .hosts import read_hosts
+from .model import Buffer, Topology, Worker
+from .rules import check_setup
+from .workers import WorkerReader
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .document import Entry, Item
+    from .drafts import BufferDraft, WorkerDraft
+
+TOP_LEVEL_KEYS = (
+    "Nodes",
+    "Broker",
+    "Buffers",
+    "Workers",
+    "target_directory",
+    "base_config",
+    "security",
+    "Options",
+)
+DEFAULT_TARGET = "target"
+
+
+def load(path: str | os.PathLike[str], *, text: str | None = None) -> Topology:
+    """Read a setup file and check it.
+
+    Parameters
+    ----------
+    path
+        The setup file. Names of files in it are relative to its folder.
+    text
+        Its content, if it is known already; then the file itself is not read.
+
+    Returns
+    -------
+    Topology
+        The model; its `warnings` tell what is odd.
+
+    Raises
+    ------
+    TopologyError
+        If the file cannot be read or has mistakes, with all of them.
+    """
+    shown_path = Path(path)
+    absolute = Path(os.path.abspath(path))
+    findings = Findings(str(shown_path))
+    document = read_document(absolute, str(shown_path), findings, text)
+    setup = _read_setup(findings, document, shown_path, absolute) if document else None
+    if setup is not None:
+        check_setup(findings, setup)
+    if setup is None or findings.mistakes:
+        raise TopologyError(findings.mistakes)
+    return _build(setup, absolute, tuple(findings.warnings))
+
+
+def _read_setup(findings: Findings, document: Item, shown_path: Path, path: Path) -> SetupDraft | None:
+    if not isinstance(document.value, dict):
+        what = (
+            "the setup is empty"
+            if document.value is None
+            else f"the setup is {shown(document.value)}, not a mapping"
+        )
+        findings.mistake(document.place, what, "it needs at least 'Buffers:' and 'Workers:'")
+        return None
+    warn_of_duplicates(findings, document)
+    common = to_common_form(document, findings)
+    if common is None:
+        return None
+    top = Fields(findings, "setup", common.place, common.value)
+    _check_top_level(findings, top.entries)
+    configs = ConfigReader(findings, path.parent, shown_path.parent)
+    workers = WorkerReader(findings, configs, path.parent, shown_path.parent, top.item("base_config"))
+    target = top.text("target_directory", DEFAULT_TARGET)
+    return SetupDraft(
+        hosts=read_hosts(findings, top),
+        buffers=read_buffers(findings, top),
+        workers=workers.read(top),
+        target_directory=target.name if target else DEFAULT_TARGET,
+    )
+
+
+def _check_top_level(findings: Findings, entries: Mapping[Any, Entry]) -> None:
+    """Warn of keys that look like mistyped known ones; all others may hold templates and anchors."""
+    free = [key for key in TOP_LEVEL_KEYS if key not in entries]
+    for key, entry in entries.items():
+        if key in TOP_LEVEL_KEYS:
+            continue
+        near = "Workers" if key == "Functions" and "Workers" in free else nearest(key, free, cutoff=0.75)
+        if near in ("Buffers", "Workers"):
+            findings.mistake(
+                entry.key_place, f"there is no '{near}', but {shown(key)}", f"did you mean '{near}'?"
+            )
+        elif near:
+            findings.warn(
+                entry.key_place,
+                f"the key {shown(key)} means nothing at the top level",
+                f"did you mean '{near}'?",
+            )
+
+
+def _build(setup: SetupDraft, path: Path, warnings: tuple[str, ...]) -> Topology:
+    hosts = setup.hosts
+    first_node = next(iter(hosts.nodes))
+    workers = {name: _worker(draft, first_node) for name, draft in setup.workers.items()}
+    buffers = {name: _buffer(draft, workers) for name, draft in setup.buffers.items()}
+    broker_node = hosts.broker_node.name if hosts.broker_node else first_node
+    return Topology(
+        path=path,
+        directory=path.parent,
+        target_directory=resolve(path.parent, setup.target_directory),
+        nodes=hosts.nodes,
+        broker_node=broker_node,
+        broker_port=hosts.broker_port,
+        data_ports=hosts.data_ports,
+        security=hosts.security,
+        buffers=buffers,
+        workers=workers,
+        warnings=warnings,
+        resolved=_resolved(setup, buffers, workers, broker_node),
+    )
+
+
+def _worker(draft: WorkerDraft, first_node: str) -> Worker:
+    assert draft.function is not None
+    return Worker(
+        name=draft.name,
+        nodes=tuple(node.name for node in draft.nodes) or (first_node,),
+        function=draft.function.name,
+        file=draft.file_path,
+        config=draft.config,
+        processes=draft.processes,
+        sources=tuple(reference.name for reference in draft.sources),
+        sinks=tuple(reference.name for reference in draft.sinks),
+        observes=tuple(reference.name for reference in draft.observes),
+        on_error=draft.on_error,
+        place=draft.place,
+    )
+
+
+def _buffer(draft: BufferDraft, workers: Mapping[str, Worker]) -> Buffer:
+    assert draft.slot_count is not None
+    assert draft.data_length is not None
+    assert draft.data_dtype is not None
+    first_writer = next(worker for worker in workers.values() if draft.name in worker.sinks)
+    return Buffer(
+        name=draft.name,
+        node=draft.node.name if draft.node else first_writer.nodes[0],
+        slot_count=draft.slot_count,
+        data_length=draft.data_length,
+        data_dtype=draft.data_dtype,
+        delivery=draft.delivery,
+        place=draft.place,
+    )
+
+
+def _resolved(
+    setup: SetupDraft, buffers: Mapping[str, Buffer], workers: Mapping[str, Worker], broker_node: str
+) -> dict[str, Any]:
+    """Return the setup as plain values with all defaults, which is itself a setup."""
+    hosts, named = setup.hosts, setup.hosts.named
+    resolved: dict[str, Any] = {}
+    if named:
+        resolved["Nodes"] = {
+            node.name: {"host": node.host} if node.host else {} for node in hosts.nodes.values()
+        }
+    if named or hosts.broker_port or hosts.data_ports:
+        broker = {
+            "node": broker_node,
+            "port": hosts.broker_port,
+            "ports": hosts.data_ports and list(hosts.data_ports),
+        }
+        resolved["Broker"] = {key: value for key, value in broker.items() if value is not None}
+    if hosts.security:
+        resolved["security"] = hosts.security
+    resolved["Buffers"] = {
+        name: {
+            **({"node": buffer.node} if named else {}),
+            "slot_count": buffer.slot_count,
+            "data_length": buffer.data_length,
+            "data_dtype": setup.buffers[name].dtype_texts,
+            "delivery": buffer.delivery,
+        }
+        for name, buffer in buffers.items()
+    }
+    resolved["Workers"] = {
+        name: _resolved_worker(worker, setup.workers[name], named) for name, worker in workers.items()
+    }
+    resolved["target_directory"] = setup.target_directory
+    return resolved
+
+
+def _resolved_worker(worker: Worker, draft: WorkerDraft, named: bool) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    if named:
+        values["node"] = worker.nodes[0] if len(worker.nodes) == 1 else list(worker.nodes)
+    if draft.file:
+        values["file"] = draft.file.name
+    values["function"] = worker.function
+    values["number_of_processes"] = worker.processes
+    for key in ("sources", "sinks", "observes"):
+        if getattr(worker, key):
+            values[key] = list(getattr(worker, key))
+    values["on_error"] = worker.on_error
+    values["config"] = _plain(worker.config)
+    return values
+
+
+def _plain(value: Any) -> Any:
+    """Return a config's value as JSON can hold it: dates as texts, keys as texts."""
+    if isinstance(value, dict):
+        return {
+            key if isinstance(key, str) else str(_plain(key)): _plain(element)
+            for key, element in value.items()
+        }
+    if isinstance(value, list):
+        return [_plain(element) for element in value]
+    return value.isoformat() if isinstance(value, date) else value

@@ -1,0 +1,209 @@
+"""The validated, immutable model of a setup: what every other room works with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import numpy as np
+
+Delivery = Literal["shared", "broadcast"]
+OnError = Literal["stop", "skip", "restart"]
+
+LOCAL_NODE = "local"
+"""Name of the only node of a setup without `Nodes:`."""
+
+DEFAULT_BROKER_PORT = 5550
+"""Port of the broker of a setup with `Nodes:` that names none."""
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """Where something stands in a file.
+
+    Parameters
+    ----------
+    file
+        The file as messages show it.
+    line, column
+        Counted from 1, as editors do.
+    """
+
+    file: str
+    line: int = 1
+    column: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True)
+class Node:
+    """One host's part of a setup.
+
+    Parameters
+    ----------
+    name
+        As under `Nodes:`.
+    host
+        Name or address under which the other hosts reach it; None means this machine only (loopback).
+    """
+
+    name: str
+    host: str | None = None
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A buffer of a setup.
+
+    Parameters
+    ----------
+    name
+        As under `Buffers:`.
+    node
+        The node where it lives.
+    slot_count
+        Events that it holds.
+    data_length
+        Records of an event.
+    data_dtype
+        Type of a record, with named fields.
+    delivery
+        ``shared``: each event goes to one reader. ``broadcast``: each worker gets every event.
+    place
+        Where it stands in the setup file.
+    """
+
+    name: str
+    node: str
+    slot_count: int
+    data_length: int
+    data_dtype: np.dtype[Any]
+    delivery: Delivery
+    place: Place
+
+    @property
+    def event_bytes(self) -> int:
+        """Size of the data of one event, in bytes."""
+        return self.data_length * self.data_dtype.itemsize
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A worker of a setup.
+
+    Parameters
+    ----------
+    name
+        As under `Workers:`.
+    nodes
+        The nodes where its processes run.
+    function
+        Name of the user's function in `file`, or ``module.function`` of a prebuilt one.
+    file
+        The user's file, absolute; None for a prebuilt function.
+    config
+        What the function gets as its config: base config, files and own values merged.
+    processes
+        Processes on each of its nodes.
+    sources, sinks, observes
+        Names of the buffers that it reads, writes and observes, in the order of the setup.
+    on_error
+        What an exception in the function does.
+    place
+        Where it stands in the setup file.
+    """
+
+    name: str
+    nodes: tuple[str, ...]
+    function: str
+    file: Path | None
+    config: dict[Any, Any]
+    processes: int
+    sources: tuple[str, ...]
+    sinks: tuple[str, ...]
+    observes: tuple[str, ...]
+    on_error: OnError
+    place: Place
+
+    @property
+    def role(self) -> Literal["importer", "filter", "exporter", "observer"]:
+        """What the worker is to the data flow, told by which buffers it has."""
+        if self.sources:
+            return "filter" if self.sinks else "exporter"
+        return "observer" if self.observes else "importer"
+
+
+@dataclass(frozen=True)
+class Topology:
+    """A setup without a mistake.
+
+    Parameters
+    ----------
+    path, directory
+        The setup file and its folder, absolute.
+    target_directory
+        Where run directories are made, absolute.
+    nodes, buffers, workers
+        By name, in the order of the setup.
+    broker_node
+        Name of the node that runs the broker.
+    broker_port
+        None: any free port (a setup without `Nodes:` that names none).
+    data_ports
+        Lowest and highest port for data sockets; None: whatever the system gives.
+    security
+        ``none`` if the setup says so, else None.
+    warnings
+        What is odd but no mistake: texts of the form ``file:line:column: ...``.
+    resolved
+        The setup with all defaults and merged configs, as plain values that JSON and YAML can write. It holds
+        no path of this machine, so it is the same on every node.
+    """
+
+    path: Path
+    directory: Path
+    target_directory: Path
+    nodes: Mapping[str, Node]
+    broker_node: str
+    broker_port: int | None
+    data_ports: tuple[int, int] | None
+    security: str | None
+    buffers: Mapping[str, Buffer]
+    workers: Mapping[str, Worker]
+    warnings: tuple[str, ...] = ()
+    resolved: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def distributed(self) -> bool:
+        """Whether the setup names nodes."""
+        return "Nodes" in self.resolved
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """Buffers that importers write: where a run is ended."""
+        importers = (worker for worker in self.workers.values() if worker.role == "importer")
+        return tuple(dict.fromkeys(sink for worker in importers for sink in worker.sinks))
+
+    def content_hash(self) -> str:
+        """Return a hash of all that the setup says, to compare between nodes; layout and comments do not count."""
+        return hashlib.sha256(json.dumps(self.resolved, sort_keys=True).encode()).hexdigest()
+
+    def function_files(self) -> dict[str, str]:
+        """Return the hash of each user file and of the files beside it that it imports.
+
+        Returns
+        -------
+        dict
+            File name relative to the setup's folder -> SHA-256 of its content, in hexadecimal.
+        """
+        from .user_files import file_hashes
+
+        return file_hashes(self.directory, [worker.file for worker in self.workers.values() if worker.file])

@@ -1,0 +1,148 @@
+"""What is known of Python files without running them: the names they define, and the files they import."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+# A module that calls one of these may define names that its text does not show.
+_DYNAMIC_CALLS = {"exec", "eval", "globals", "vars", "locals", "setattr", "__import__"}
+
+
+@dataclass(frozen=True)
+class Code:
+    """What the text of a Python file tells.
+
+    Parameters
+    ----------
+    functions
+        Names that it defines itself at its top level, as functions or classes.
+    names
+        All names that its top level gives a meaning: also imported and assigned ones.
+    open_ended
+        Whether it may define further names when it runs (``from x import *``, ``globals()``, ...).
+    imports
+        Absolute names of modules that it imports anywhere.
+    """
+
+    functions: tuple[str, ...]
+    names: frozenset[str]
+    open_ended: bool
+    imports: frozenset[str]
+
+    def may_define(self, name: str) -> bool:
+        """Tell whether `name` is, or may be, a name of the module."""
+        return name in self.names or self.open_ended
+
+
+def read_code(path: Path) -> Code:
+    """Read a Python file without running it.
+
+    Raises
+    ------
+    SyntaxError
+        If it is not valid Python.
+    OSError
+        If it cannot be read.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # odd escapes in a user's strings are not for us to judge
+        try:
+            tree = ast.parse(path.read_bytes(), filename=str(path))
+        except ValueError as error:  # a null byte, before Python 3.12
+            raise SyntaxError(str(error)) from error
+    functions: list[str] = []
+    names: set[str] = set()
+    open_ended = False
+    for statement in _top_level(tree.body):
+        match statement:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                functions.append(name)
+                names.add(name)
+                open_ended = open_ended or name == "__getattr__"
+            case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+                names.update((alias.asname or alias.name).split(".")[0] for alias in aliases)
+                open_ended = open_ended or any(alias.name == "*" for alias in aliases)
+            case _:
+                names.update(_bound_names(statement))
+                open_ended = open_ended or _calls_dynamic(statement)
+    return Code(tuple(functions), frozenset(names), open_ended, frozenset(_imported_modules(tree)))
+
+
+def file_hashes(directory: Path, files: Iterable[Path]) -> dict[str, str]:
+    """Return the SHA-256 of files and of those that they import from their own folders.
+
+    Parameters
+    ----------
+    directory
+        Names in the result are relative to it, with ``/`` between folders.
+    files
+        Python files, absolute.
+
+    Returns
+    -------
+    dict
+        Relative name -> hash in hexadecimal, sorted by name.
+    """
+    waiting, hashes = list(files), {}
+    while waiting:
+        path = waiting.pop()
+        name = os.path.relpath(path, directory).replace(os.sep, "/")
+        if name in hashes:
+            continue
+        hashes[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+        for module in read_code(path).imports:
+            beside = path.parent.joinpath(*module.split("."))
+            waiting += [
+                found for found in (beside.with_suffix(".py"), beside / "__init__.py") if found.is_file()
+            ]
+    return dict(sorted(hashes.items()))
+
+
+def _top_level(statements: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield the statements that run when the module is imported, also those inside if, try, with and loops."""
+    for statement in statements:
+        yield statement
+        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            continue
+        for part in ("body", "orelse", "finalbody"):
+            yield from _top_level(getattr(statement, part, []))
+        for handler in getattr(statement, "handlers", []):
+            yield from _top_level(handler.body)
+
+
+def _own_expressions(statement: ast.stmt) -> Iterator[ast.AST]:
+    """Yield the expressions of a statement, without those of statements inside it."""
+    for child in ast.iter_child_nodes(statement):
+        if not isinstance(child, (ast.stmt, ast.ExceptHandler)):
+            yield from ast.walk(child)
+
+
+def _bound_names(statement: ast.stmt) -> Iterator[str]:
+    for node in _own_expressions(statement):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+
+
+def _calls_dynamic(statement: ast.stmt) -> bool:
+    return any(
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _DYNAMIC_CALLS
+        for node in _own_expressions(statement)
+    )
+
+
+def _imported_modules(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names if alias.name != "*")

@@ -1,0 +1,155 @@
+"""`Workers:` of a setup."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from .configs import missing_file_remedy, resolve
+from .drafts import WorkerDraft
+from .fields import Fields, Reference, section, usable_name
+from .findings import suggest
+from .model import Place
+from .prebuilt import problem_with
+from .user_files import read_code
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .configs import ConfigReader
+    from .document import Entry, Item
+    from .findings import Findings
+    from .model import OnError
+
+WORKER_KEYS = (
+    *("node", "file", "function", "config", "base_config", "number_of_processes"),
+    *("sources", "sinks", "observes", "on_error"),
+)
+WORKER_LEFTOVERS = ("overwrite", "debug")
+_RENAMED = {
+    "source_list": "sources",
+    "sink_list": "sinks",
+    "observe_list": "observes",
+    "file_name": "file",
+    "fkt_name": "function",
+    "num_process": "number_of_processes",
+    "config_file": "config",
+}
+_EXAMPLE = "Workers: {save: {function: exporters.csv, sources: [raw]}}"
+MAX_PROCESSES = 250
+
+
+class WorkerReader:
+    """Reads `Workers:`.
+
+    Parameters
+    ----------
+    findings
+        Gets the mistakes.
+    configs
+        Reads configs.
+    directory
+        The setup's folder: file names are relative to it.
+    shown_directory
+        How messages name it.
+    base_config
+        `base_config:` of the top level, that all workers get.
+    """
+
+    def __init__(
+        self,
+        findings: Findings,
+        configs: ConfigReader,
+        directory: Path,
+        shown_directory: Path,
+        base_config: Item | None,
+    ) -> None:
+        self._findings = findings
+        self._configs = configs
+        self._directory = directory
+        self._shown_directory = shown_directory
+        self._base_config = base_config
+
+    def read(self, top: Fields) -> dict[str, WorkerDraft]:
+        """Read `Workers:` from the top level of a setup."""
+        item = top.required("Workers", "{save: {...}}")
+        entries = section(self._findings, item, "Workers", _EXAMPLE) if item else None
+        if entries is not None and item is not None and not entries:
+            self._findings.mistake(
+                item.place, "Workers is empty", f"name at least one worker, as in '{_EXAMPLE}'"
+            )
+        drafts = {}
+        for name, entry in (entries or {}).items():
+            if usable_name(self._findings, name, entry.key_place, "worker"):
+                draft = self._read_worker(name, entry)
+                if draft is not None:
+                    drafts[name] = draft
+        return drafts
+
+    def _read_worker(self, name: str, entry: Entry) -> WorkerDraft | None:
+        label = f"worker '{name}'"
+        entries = section(
+            self._findings, entry.item, label, f"{name}: {{function: exporters.csv, sources: [raw]}}"
+        )
+        if entries is None:
+            return None
+        fields = Fields(self._findings, label, entry.key_place, entries)
+        mistakes_before = len(self._findings)
+        fields.check_keys(WORKER_KEYS, WORKER_LEFTOVERS, _RENAMED)
+        sources, sinks, observes = (fields.names(key, "buffer") for key in ("sources", "sinks", "observes"))
+        complete = len(self._findings) == mistakes_before
+        file = fields.text("file", "modules/find.py")
+        function = (
+            fields.text("function", "exporters.csv") if fields.required("function", "exporters.csv") else None
+        )
+        path = None
+        if file is not None:
+            path = self._check_file(label, file, function)
+        elif function is not None:
+            problem = problem_with(function.name)
+            if problem is not None:
+                self._findings.mistake(function.place, f"{label}: {problem[0]}", problem[1])
+        processes = fields.item("number_of_processes")
+        return WorkerDraft(
+            name=name,
+            place=entry.key_place,
+            function=function,
+            file=file,
+            file_path=path,
+            config=self._configs.merged(
+                label, self._base_config, fields.item("base_config"), fields.item("config")
+            ),
+            processes=fields.integer("number_of_processes", 1, MAX_PROCESSES) or 1,
+            processes_place=processes.place if processes else entry.key_place,
+            nodes=fields.names("node", "node", one_allowed=True),
+            sources=sources,
+            sinks=sinks,
+            observes=observes,
+            on_error=cast("OnError", fields.choice("on_error", ("stop", "skip", "restart"), "stop")),
+            complete=complete,
+        )
+
+    def _check_file(self, label: str, file: Reference, function: Reference | None) -> Path:
+        path = resolve(self._directory, file.name)
+        if not path.is_file():
+            remedy = missing_file_remedy(self._directory, path, (".py",))
+            self._findings.mistake(file.place, f"{label}: there is no file '{file.name}'", remedy)
+            return path
+        try:
+            code = read_code(path)
+        except SyntaxError as error:
+            place = Place(str(self._shown_directory / file.name), error.lineno or 1, error.offset or 1)
+            self._findings.mistake(
+                place, f"this is not valid Python ({error.msg})", f"correct it; {label} needs the file"
+            )
+            return path
+        except OSError as error:
+            self._findings.mistake(
+                file.place,
+                f"{label}: the file '{file.name}' cannot be read ({error.strerror})",
+                "check its rights",
+            )
+            return path
+        if function is not None and not code.may_define(function.name):
+            what = f"{label}: '{file.name}' does not define the function '{function.name}'"
+            self._findings.mistake(function.place, what, suggest(function.name, code.functions, "it defines"))
+        return path
