@@ -1,5 +1,6 @@
 """The shared-memory ring buffer."""
 
+from .attach import connect
 from .interface import EndOfStream, Interface, Run
 from .layout import METADATA_DTYPE, BufferSpec
 from .observer import BufferObserver
@@ -21,4 +22,5 @@ __all__ = [
     "Recovery",
     "Ring",
     "Run",
+    "connect",
 ]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .layout import METADATA_DTYPE
-from .ring import Ring
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from .ring import Ring
 
 CLAIM_AHEAD_S = 1e-3
 """A reader or writer holds about as many slots in advance as it uses in this time."""
@@ -99,7 +102,7 @@ class Interface:
         self._views: list[tuple[npt.NDArray[np.void], npt.NDArray[Any]] | None] = [None] * ring.slot_count
 
     def _view(self, slot: int) -> tuple[npt.NDArray[np.void], npt.NDArray[Any]]:
-        """Return metadata and data of one slot as views, made once: making them costs more than using them."""
+        """Return metadata and data of one slot as views, made once: making one costs more than using it."""
         view = self._views[slot]
         if view is None:
             view = self._views[slot] = (self.ring.all_metadata[slot : slot + 1], self.ring.all_data[slot])

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import RingError
+from mimocorb_dist.errors import RingError
 
 METADATA_DTYPE = np.dtype([("counter", np.int64), ("timestamp", np.float64), ("deadtime", np.float64)])
 """The metadata of an event: its number, the time in s since 1970, and the share of time lost before it."""
@@ -123,7 +123,9 @@ class BufferSpec:
         if self.data_length < 1:
             raise RingError(f"buffer {self.name}: data_length is {self.data_length}; choose 1 or more")
         if self.data_dtype.hasobject or self.data_dtype.itemsize == 0:
-            raise RingError(f"buffer {self.name}: dtype {self.data_dtype} cannot lie in shared memory; use plain numbers")
+            raise RingError(
+                f"buffer {self.name}: dtype {self.data_dtype} cannot lie in shared memory; use plain numbers"
+            )
         if len(self.groups) > MAX_GROUPS or len(set(self.groups)) != len(self.groups):
             raise RingError(f"buffer {self.name}: reader groups must be different, and at most {MAX_GROUPS}")
 
@@ -211,7 +213,9 @@ class Layout:
         """Return the specification as it lies in the header."""
         text = self.spec.to_json().encode()
         if len(text) > _SPEC_BYTES:
-            raise RingError(f"buffer {self.spec.name}: its dtype has too many fields ({len(text)} bytes of {_SPEC_BYTES})")
+            raise RingError(
+                f"buffer {self.spec.name}: its dtype has too many fields ({len(text)} bytes of {_SPEC_BYTES})"
+            )
         return text
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
+from typing import TYPE_CHECKING
 
 from .interface import Interface
 from .layout import Header
-from .ring import Event, Ring
 from .table import fence
 from .tokens import SLOT_BITS, SLOT_MASK
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from .ring import Event, Ring
 
 _SHORTEST_WAIT_S = 0.001
 _LONGEST_WAIT_S = 0.02
@@ -19,8 +23,9 @@ _ATTEMPTS = 1000
 class BufferObserver(Interface):
     """An observer of a ring.
 
-    ``with observer as (metadata, data)`` waits for an event newer than the last one seen, and gives private copies of its
-    metadata, shape (1,), and data, shape (data_length,); at the end of the stream both are None.
+    ``with observer as (metadata, data)`` waits for an event newer than the last one seen, and gives private
+    copies of its metadata, shape (1,), and data, shape (data_length,); at the end of the stream both are
+    None.
 
     Parameters
     ----------

@@ -6,18 +6,21 @@ import contextlib
 import os
 import struct
 import time
-from collections.abc import Iterator
-from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .interface import EndOfStream, Interface, Pace, Run
 from .layout import Group, Role
-from .ring import Ring
-from .table import longest_run
+from .table import MANY, longest_run
 from .tokens import SLOT_BITS, WAKE, pack_token
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from .ring import Ring
 
 Batch = tuple[npt.NDArray[np.void], npt.NDArray[Any]]
 NoBatch = tuple[None, None]
@@ -26,9 +29,9 @@ NoBatch = tuple[None, None]
 class BufferReader(Interface):
     """A reader of a ring: one of a group whose members share the events.
 
-    ``with reader as (metadata, data)`` waits for an event and gives views of its metadata, shape (1,), and data, shape
-    (data_length,), valid within the block; at the end of the stream both are None. If the block raises, the event
-    counts as not read, and is delivered again.
+    ``with reader as (metadata, data)`` waits for an event and gives views of its metadata, shape (1,), and
+    data, shape (data_length,), valid within the block; at the end of the stream both are None. If the block
+    raises, the event counts as not read, and is delivered again.
 
     Parameters
     ----------
@@ -47,13 +50,15 @@ class BufferReader(Interface):
         self._queue = ring.ready[self._index]
         self._alone = len(ring.table.groups) == 1
         self._ahead: list[int] = []  # taken slots, to be used from the end
-        self._freed: list[int] = []  # tokens of released slots, pushed together when all that was taken is used
+        self._freed: list[
+            int
+        ] = []  # tokens of released slots, pushed together when all that was taken is used
         self._slot = -1
         self._member = -1
         self._pid = -1
         self._pace = Pace(ring.slot_count // 4)
 
-    # -- single events -----------------------------------------------------------------------------------------------
+    # Single events.
 
     def __enter__(self) -> Batch | NoBatch:
         if not self._ahead:
@@ -86,14 +91,14 @@ class BufferReader(Interface):
         if not self._ahead:
             self._push_freed()
 
-    # -- many events -------------------------------------------------------------------------------------------------
+    # Many events.
 
     @contextlib.contextmanager
     def batch(self, limit: int = 1024) -> Iterator[Batch | NoBatch]:
-        """Wait for events, and give metadata, shape (k,), and data, shape (k, data_length), of 1 <= k <= `limit`.
+        """Wait for events, and give metadata, shape (k,), and data, shape (k, data_length), k <= `limit`.
 
-        They are views of slots that lie together, valid within the block; both are None at the end of the stream.
-        If the block raises, the events count as not read, and are delivered again.
+        They are views of slots that lie together, valid within the block; both are None at the end of the
+        stream. If the block raises, the events count as not read, and are delivered again.
         """
         try:
             run = self.take(limit)
@@ -163,7 +168,7 @@ class BufferReader(Interface):
         self.ring.leave(self._member)
         self._member = self._pid = -1
 
-    # -- claiming ----------------------------------------------------------------------------------------------------
+    # Claiming.
 
     def _claim(self, limit: int, timeout_s: float | None) -> bool:
         """Take events ahead; False after the time-out."""
@@ -176,7 +181,9 @@ class BufferReader(Interface):
         else:
             count = min(limit, self._batch_share)
         while not self._claim_now(count):
-            if self.ring.ended and not self._claim_now(count):  # looked at again: the last event comes before the end
+            if self.ring.ended and not self._claim_now(
+                count
+            ):  # looked at again: the last event comes before the end
                 self._queue.push(WAKE)  # others of the group wait for this, too
                 raise EndOfStream
             if self._ahead:
@@ -197,7 +204,7 @@ class BufferReader(Interface):
                     self._ahead = slots[::-1]
                     return True
             tokens = self._queue.pop(count)
-            if count < 32:
+            if count < MANY:
                 self._ahead = table.claim_ready(columns, memoryview(tokens).cast("Q"), self._member)[::-1]
             else:
                 values = np.frombuffer(tokens, dtype=np.uint64)

@@ -7,15 +7,15 @@ import fcntl
 import mmap
 import os
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import RingError
+from mimocorb_dist.errors import RingError
+
 from .layout import (
     MAGIC,
     MAX_MEMBERS,
@@ -33,6 +33,9 @@ from .layout import (
 from .statistics import BufferStatistics
 from .table import SlotTable
 from .tokens import WAKE, TokenQueue, pack_token
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Event = tuple[npt.NDArray[np.void], npt.NDArray[Any]]
 """An event: metadata of shape (1,) and data of shape (data_length,)."""
@@ -57,8 +60,8 @@ class Recovery:
 class Ring:
     """A ring buffer of events in shared memory.
 
-    Make one with `create` or attach to one with `open`. Events go through it by a `BufferWriter`, `BufferReader` or
-    `BufferObserver`.
+    Make one with `create` or attach to one with `open`. Events go through it by a `BufferWriter`,
+    `BufferReader` or `BufferObserver`.
 
     Parameters
     ----------
@@ -130,15 +133,20 @@ class Ring:
         path = Path(directory) / f"{ring_name or spec.name}.ring"
         layout = Layout(spec)
         _allocate(path, layout, expected_writers)
-        tokens = 2 * spec.slot_count + 1024  # each slot's token, one doubled after a death, and some to wake readers
-        queues: list[TokenQueue] = []  # held until the ring holds them: a FIFO that nobody holds forgets its size
+        # A token for each slot, one doubled after a death, and some to wake readers.
+        tokens = 2 * spec.slot_count + 1024
+        paths = [_free_path(path), *(_ready_path(path, group) for group in spec.groups)]
+        # Queues are held until the ring holds them: a FIFO that nobody holds forgets its size.
+        queues: list[TokenQueue] = []
         try:
-            for queue_path in (_free_path(path), *(_ready_path(path, group) for group in spec.groups)):
-                queues.append(TokenQueue.create(queue_path, tokens))
+            for queue_path in paths:
+                queues.append(TokenQueue.create(queue_path, tokens))  # noqa: PERF401 (those made are closed)
             ring = cls(path)
         except OSError as error:
             _remove_files(path, spec)
-            raise RingError(f"{path}: cannot make the queues of buffer {spec.name} ({error.strerror})") from error
+            raise RingError(
+                f"{path}: cannot make the queues of buffer {spec.name} ({error.strerror})"
+            ) from error
         except RingError:
             _remove_files(path, spec)
             raise
@@ -148,7 +156,7 @@ class Ring:
         ring.free.push(ring.table.free_tokens().tobytes())
         return ring
 
-    # -- what it holds ------------------------------------------------------------------------------------------------
+    # What it holds.
 
     def statistics(self) -> BufferStatistics:
         """Return the state and the books of the ring at this moment, without disturbing anybody."""
@@ -197,7 +205,7 @@ class Ring:
         """Whether the number of events set by `limit_events` has been claimed for writing."""
         return self.header[Header.EVENTS_LEFT] == 0
 
-    # -- run control ----------------------------------------------------------------------------------------------------
+    # Run control.
 
     @property
     def paused(self) -> bool:
@@ -239,7 +247,7 @@ class Ring:
             self.header[Header.GONE_WRITERS] += 1
         self.wake_readers()
 
-    # -- after a death ------------------------------------------------------------------------------------------------------
+    # After a death.
 
     def recover(self, pid: int) -> Recovery:
         """Set right what a dead process left behind; call it once the process is surely dead.
@@ -290,7 +298,7 @@ class Ring:
             self._requeue(index, member)
             self._retire(member)
 
-    # -- for readers and writers ---------------------------------------------------------------------------------------------
+    # For readers and writers.
 
     def join(self, role: Role, group: int = 0) -> int:
         """Enter this process in the member table; return its row."""
@@ -302,7 +310,9 @@ class Ring:
                     self.members[row + Member.GROUP] = group
                     self.members[row + Member.PID] = os.getpid()
                     return member
-        raise RingError(f"buffer {self.name}: more than {MAX_MEMBERS} readers and writers; start fewer processes")
+        raise RingError(
+            f"buffer {self.name}: more than {MAX_MEMBERS} readers and writers; start fewer processes"
+        )
 
     def leave(self, member: int) -> None:
         """Free the row of a member that holds no slots."""
@@ -319,7 +329,7 @@ class Ring:
             queue.push(WAKE)
 
     def line_up(self, index: int) -> None:
-        """Line up all events that wait for a group, oldest first, in place of its FIFO's tokens. Under its lock."""
+        """Line up all events that wait for a group, oldest first, instead of its FIFO. Under its lock."""
         queue = self.ready[index]
         while queue.pop(4096):
             pass
@@ -458,7 +468,8 @@ def _allocate(path: Path, layout: Layout, expected_writers: int) -> None:
     except OSError as error:
         path.unlink(missing_ok=True)
         raise RingError(
-            f"buffer {spec.name} needs {layout.total_bytes / 1e6:.1f} MB in {path.parent} ({error.strerror}); "
+            f"buffer {spec.name} needs {layout.total_bytes / 1e6:.1f} MB in {path.parent} "
+            f"({error.strerror}); "
             "use fewer or smaller slots, free shared memory (mimocorb-node clean), or enlarge it"
         ) from error
     finally:
@@ -481,6 +492,8 @@ def _map(path: Path) -> tuple[memoryview, BufferSpec]:
     if header is None or header[Header.MAGIC] != MAGIC:
         raise RingError(f"{path}: this is not a ring buffer")
     if header[Header.VERSION] != VERSION or header[Header.TOTAL_BYTES] != len(memory):
-        raise RingError(f"{path}: this ring was made by another version; use the same mimocorb_dist everywhere")
+        raise RingError(
+            f"{path}: this ring was made by another version; use the same mimocorb_dist everywhere"
+        )
     start = Layout.SPEC_OFFSET
     return memory, BufferSpec.from_json(bytes(memory[start : start + header[Header.SPEC_LENGTH]]).decode())

@@ -8,9 +8,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class BufferStatistics:
-    """What a ring holds and what went through it: read by the command line, the record of the run and the tests.
+    """What a ring holds and what went through it.
 
-    Rates come from the difference of two records.
+    The command line, the record of the run and the tests all read this. Rates come from the difference of two records.
 
     Parameters
     ----------

@@ -1,18 +1,22 @@
-"""The slot table: the truth about every slot of a ring, and the steps from one state to the next. No I/O here.
+"""The slot table: the truth about every slot of a ring, and the steps from state to state. No I/O here.
 
-Three numbers tell a slot's state: how often it was claimed for writing, how often it was written, and for each reader
-group how often it was taken and released. A slot is
+Three numbers tell a slot's state: how often it was claimed for writing, how often it was written, and for
+each reader group how often it was taken and released. A slot is
 
     free         claimed = written = released by every group
     in writing   claimed = written + 1
     ready        written = taken + 1, for a reader group
     in reading   taken = released + 1, for a reader group
 
-Each step is one store of one number, so a process that dies between any two instructions leaves one of these states.
-Who claimed and who took a slot stands beside it, so that the slots of a dead process can be found. The sums of the
-columns are the books of the ring: events written, taken and released, right at any moment.
+Each step is one store of one number, so a process that dies between any two instructions leaves one of these
+states. Who claimed and who took a slot stands beside it, so that the slots of a dead process can be found.
+The sums of the columns are the books of the ring: events written, taken and released, right at any moment.
 
 Claims happen under a lock of the side that claims. Publishing and releasing need none.
+
+A token carries a slot and its count of writings, and is made when the slot has become free or ready at that
+count. It leaves that state only by a claim, which raises `claimed` or `taken`: so one comparison tells
+whether a token is still right, and a token that comes twice is right once.
 """
 
 from __future__ import annotations
@@ -29,6 +33,9 @@ from .tokens import SLOT_BITS, SLOT_MASK, WAKE_VALUE
 Slots = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 
+_NEXT_ORDER = int(
+    Header.NEXT_ORDER
+)  # looking up members of an enumeration costs as much as the rest of a step
 _fence_lock = threading.Lock()
 
 
@@ -36,6 +43,10 @@ def fence() -> None:
     """Let no later load pass an earlier store."""
     with _fence_lock:
         pass
+
+
+MANY = 128
+"""From so many slots on, the steps for many at once cost less than those for one after the other."""
 
 
 class GroupColumns:
@@ -71,25 +82,18 @@ class SlotTable:
         self.order, self.all_order = _column(memory, layout.column_offset("order"), count)
         self.groups = [GroupColumns(memory, layout, index) for index in range(len(layout.spec.groups))]
 
-    # -- writers ---------------------------------------------------------------------------------------------------
-
-    def is_free(self, slot: int, generation: int) -> bool:
-        """Tell whether a slot, written `generation` times, can be claimed for writing."""
-        return (
-            self.claimed[slot] == generation
-            and self.written[slot] == generation
-            and all(group.released[slot] == generation for group in self.groups)
-        )
+    # Writers.
 
     def claim_free(self, tokens: memoryview, member: int) -> list[int]:
         """Claim for writing the slots of those tokens that are right. Under the writers' lock."""
-        header, claimed, writer, order = self.header, self.claimed, self.writer, self.order
-        next_order = header[Header.NEXT_ORDER]
-        header[Header.NEXT_ORDER] = next_order + len(tokens)
+        claimed, writer, order = self.claimed, self.writer, self.order
+        next_order = self.header[_NEXT_ORDER]
+        self.header[_NEXT_ORDER] = next_order + len(tokens)
         slots = []
         for token in tokens:
-            slot, generation = token & SLOT_MASK, token >> SLOT_BITS
-            if slot < self.slot_count and self.is_free(slot, generation):
+            slot = token & SLOT_MASK
+            generation = token >> SLOT_BITS
+            if token != WAKE_VALUE and claimed[slot] == generation:
                 writer[slot] = member
                 order[slot] = next_order
                 claimed[slot] = generation + 1
@@ -100,10 +104,7 @@ class SlotTable:
     def claim_free_many(self, tokens: Words, member: int) -> Slots:
         """Do the same as `claim_free` for many tokens at once."""
         slots, generations = self._split(tokens)
-        right = (self.all_claimed[slots] == generations) & (self.all_written[slots] == generations)
-        for group in self.groups:
-            right &= group.all_released[slots] == generations
-        slots = _distinct(slots[right])
+        slots = _distinct(slots[self.all_claimed[slots] == generations])
         next_order = self.header[Header.NEXT_ORDER]
         self.header[Header.NEXT_ORDER] = next_order + len(slots)
         self.all_writer[slots] = member
@@ -132,15 +133,16 @@ class SlotTable:
         self.claimed[slot] = generation
         return generation << SLOT_BITS | slot
 
-    # -- readers ---------------------------------------------------------------------------------------------------
+    # Readers.
 
     def claim_ready(self, group: GroupColumns, tokens: memoryview, member: int) -> list[int]:
         """Take for reading the slots of those tokens that are right. Under the group's lock."""
-        written, taken, reader = self.written, group.taken, group.reader
+        taken, reader = group.taken, group.reader
         slots = []
         for token in tokens:
-            slot, generation = token & SLOT_MASK, token >> SLOT_BITS
-            if token != WAKE_VALUE and written[slot] == generation and taken[slot] < generation:
+            slot = token & SLOT_MASK
+            generation = token >> SLOT_BITS
+            if token != WAKE_VALUE and taken[slot] < generation:
                 reader[slot] = member
                 taken[slot] = generation
                 slots.append(slot)
@@ -149,14 +151,13 @@ class SlotTable:
     def claim_ready_many(self, group: GroupColumns, tokens: Words, member: int) -> Slots:
         """Do the same as `claim_ready` for many tokens at once."""
         slots, generations = self._split(tokens)
-        right = (self.all_written[slots] == generations) & (group.all_taken[slots] < generations)
-        slots = _distinct(slots[right])
+        slots = _distinct(slots[group.all_taken[slots] < generations])
         group.all_reader[slots] = member
         group.all_taken[slots] = self.all_written[slots]
         return slots
 
     def claim_queued(self, group: GroupColumns, limit: int, member: int) -> list[int]:
-        """Take for reading up to `limit` slots that are to be delivered before all others. Under the group's lock."""
+        """Take for reading up to `limit` slots that come before those of the FIFO. Under the group's lock."""
         slots: list[int] = []
         head, tail = group.words[Group.HEAD], group.words[Group.TAIL]
         while head < tail and len(slots) < limit:
@@ -174,13 +175,14 @@ class SlotTable:
         generation: int = group.taken[slot]
         group.released[slot] = generation
         if len(self.groups) > 1:
-            fence()  # two groups that release at once must not both miss the other; a doubled token does no harm
+            # Two groups that release at once must not both miss the other; a doubled token does no harm.
+            fence()
             if any(other.released[slot] != generation for other in self.groups):
                 return None
         return generation << SLOT_BITS | slot
 
     def release_run(self, group: GroupColumns, first: int, count: int) -> Words:
-        """Do the same as `release` for consecutive slots, and return the tokens of those that are free now."""
+        """Do the same as `release` for consecutive slots; return the tokens of those that are free now."""
         part = slice(first, first + count)
         group.all_released[part] = group.all_taken[part]
         slots = np.arange(first, first + count)
@@ -192,7 +194,7 @@ class SlotTable:
             slots = slots[free]
         return self._tokens(group.all_released, slots)
 
-    # -- after a death -----------------------------------------------------------------------------------------------
+    # After a death.
 
     def give_back_claimed(self, member: int) -> int:
         """Free all slots that a dead writer had claimed; return how many. Under the writers' lock."""
@@ -208,22 +210,21 @@ class SlotTable:
         return self._tokens(self.all_written, np.flatnonzero(free))
 
     def give_back_taken(self, group: GroupColumns, member: int) -> int:
-        """Make ready again all slots that a dead reader had taken; return how many. Under the group's lock."""
+        """Make ready again what a dead reader had taken; return how many slots. Under the group's lock."""
         slots = np.flatnonzero((group.all_reader == member) & (group.all_taken > group.all_released))
         group.all_taken[slots] = group.all_released[slots]
         return len(slots)
 
-    def queue_ready(self, group: GroupColumns) -> int:
-        """Line up all ready slots, oldest first, before those of the FIFO; return how many. Under the group's lock."""
+    def queue_ready(self, group: GroupColumns) -> None:
+        """Line up all ready slots, oldest first, before those of the FIFO. Under the group's lock."""
         slots = np.flatnonzero(self.all_written > group.all_taken)
         slots = slots[np.argsort(self.all_order[slots], kind="stable")]
         group.words[Group.HEAD] = 0
         group.words[Group.TAIL] = 0
         group.all_queue[: len(slots)] = slots
         group.words[Group.TAIL] = len(slots)
-        return len(slots)
 
-    # -- books -------------------------------------------------------------------------------------------------------
+    # Books.
 
     def filled(self) -> int:
         """Count the slots that hold an event some group has not released."""

@@ -1,7 +1,8 @@
 """Queues of tokens in the kernel: a FIFO and a lock that dies with its holder.
 
-A token is one 64-bit number: a slot and how often it had been written. The kernel keeps tokens in order, blocks those
-who wait for one and wakes them. Tokens say which slot to look at; whether it may be taken only the slot table says.
+A token is one 64-bit number: a slot and how often it had been written. The kernel keeps tokens in order,
+blocks those who wait for one and wakes them. Tokens say which slot to look at; whether it may be taken only
+the slot table says.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ import os
 import select
 import struct
 import weakref
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
-from ..errors import RingError
+from mimocorb_dist.errors import RingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 SLOT_BITS = 16
 SLOT_MASK = (1 << SLOT_BITS) - 1
@@ -38,14 +42,16 @@ class TokenQueue:
         Path of the FIFO.
     """
 
-    _open: weakref.WeakSet[TokenQueue] = weakref.WeakSet()
+    _open: ClassVar[weakref.WeakSet[TokenQueue]] = weakref.WeakSet()
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
             self.fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
-            raise RingError(f"{path}: cannot open this queue of a ring buffer ({error.strerror}); is its run over?") from error
+            raise RingError(
+                f"{path}: cannot open this queue of a ring buffer ({error.strerror}); is its run over?"
+            ) from error
         self._poll = select.poll()
         self._poll.register(self.fd, select.POLLIN)
         self._open.add(self)
@@ -116,5 +122,3 @@ def _after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork)
-
-

@@ -8,19 +8,24 @@ import os
 import struct
 import termios
 import time
-from collections.abc import Iterator
-from types import TracebackType
-from typing import Any
+from os import write
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import RingError
+from mimocorb_dist.errors import RingError
+
 from .interface import Interface, Pace, Run
 from .layout import MEMBER_WORDS, METADATA_DTYPE, UNLIMITED, Header, Member, Role
-from .ring import Ring
-from .table import Slots, longest_run
+from .table import MANY, Slots, longest_run
 from .tokens import SLOT_BITS, TOKEN_BYTES, pack_token
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from .ring import Ring
 
 _BYTE = np.dtype(np.uint8)
 _SMALL_BYTES = 1024
@@ -34,8 +39,9 @@ Batch = tuple[npt.NDArray[np.void], npt.NDArray[Any]]
 class BufferWriter(Interface):
     """A writer of a ring.
 
-    ``with writer as (metadata, data)`` waits for a free slot, gives views of its metadata, shape (1,), and data, shape
-    (data_length,), and publishes it at the end of the block. If the block raises, nothing is published.
+    ``with writer as (metadata, data)`` waits for a free slot, gives views of its metadata, shape (1,), and
+    data, shape (data_length,), and publishes it at the end of the block. If the block raises, nothing is
+    published.
 
     Parameters
     ----------
@@ -52,7 +58,6 @@ class BufferWriter(Interface):
         self._stride = ring.stride
         self._data_bytes = ring.spec.data_bytes
         self._dtype = ring.spec.data_dtype
-        self._shape = (ring.spec.data_length,)
         # Numpy copies records field by field, and arrays of one number type at the speed of memory.
         self._as_bytes: npt.NDArray[np.uint8] = np.ndarray(
             (ring.slot_count, self._data_bytes), np.uint8, ring.memory, self._data_offset, (self._stride, 1)
@@ -65,15 +70,19 @@ class BufferWriter(Interface):
         self._member = -1
         self._pid = -1
         self._pace = Pace(ring.slot_count // 4)
-        self._pushes = [queue.push for queue in ring.ready]
-        self._push = self._pushes[0] if len(self._pushes) == 1 else self._push_all
+        self._ready_fds = [queue.fd for queue in ring.ready] or [
+            ring.free.fd
+        ]  # unread events are free at once
+        self._header, self._claimed = ring.header, ring.table.claimed
+        self._written, self._order = ring.table.written, ring.table.order
 
-    # -- single events -----------------------------------------------------------------------------------------------
+    # Single events.
 
     def __enter__(self) -> Batch:
         if not self._ahead and not self._claim(1, None):
             raise RingError(
-                f"buffer {self.name}: the event limit of the run is reached; ask `ring.limit_reached` before writing"
+                f"buffer {self.name}: the event limit of the run is reached; "
+                "ask `ring.limit_reached` before writing"
             )
         self._slot = slot = self._ahead.pop()
         return self._views[slot] or self._view(slot)
@@ -111,8 +120,10 @@ class BufferWriter(Interface):
             return False
         slot = ahead[-1]
         self._store(slot, data)
-        ahead.pop()
-        _pack_metadata(self._memory, self._metadata_offset + slot * _METADATA_BYTES, counter, timestamp, deadtime)
+        _pack_metadata(
+            self._memory, self._metadata_offset + slot * _METADATA_BYTES, counter, timestamp, deadtime
+        )
+        del ahead[-1]
         self._publish(slot)
         return True
 
@@ -123,22 +134,22 @@ class BufferWriter(Interface):
             return False
         slot = ahead[-1]
         self._store(slot, data)
-        ahead.pop()
         start = self._metadata_offset + slot * _METADATA_BYTES
         self._memory[start : start + _METADATA_BYTES] = metadata.tobytes()
+        del ahead[-1]
         self._publish(slot)
         return True
 
     def _store(self, slot: int, data: Any) -> None:
-        if isinstance(data, np.ndarray):
+        if type(data) is np.ndarray:
             dtype = data.dtype
-            if data.shape == self._shape and (dtype is self._dtype or dtype == self._dtype):
+            if data.nbytes == self._data_bytes and (dtype is self._dtype or dtype == self._dtype):
                 if self._data_bytes <= _SMALL_BYTES:
                     start = self._data_offset + slot * self._stride
                     self._memory[start : start + self._data_bytes] = data.tobytes()
                     return
                 if data.flags.c_contiguous:
-                    self._as_bytes[slot] = data.view(_BYTE)
+                    self._as_bytes[slot] = np.frombuffer(data, _BYTE)
                     return
             elif self._only_field is not None and dtype.names is None:
                 self._view(slot)[1][self._only_field] = data
@@ -146,24 +157,27 @@ class BufferWriter(Interface):
         self._view(slot)[1][:] = data
 
     def _publish(self, slot: int) -> None:
-        table = self._table
-        header = table.header
+        """Do what `SlotTable.publish` does, in line, and push the token: every single event comes here."""
+        header = self._header
         if header[_PAUSED]:
             self._ahead.append(slot)
             self._discard(1)
             return
-        generation = table.claimed[slot]
-        table.written[slot] = generation
-        header[_LATEST] = table.order[slot] << SLOT_BITS | slot
-        self._push(pack_token(generation << SLOT_BITS | slot))
+        generation = self._claimed[slot]
+        self._written[slot] = generation
+        header[_LATEST] = self._order[slot] << SLOT_BITS | slot
+        token = pack_token(generation << SLOT_BITS | slot)
+        for fd in self._ready_fds:
+            write(fd, token)
 
-    # -- many events -------------------------------------------------------------------------------------------------
+    # Many events.
 
     @contextlib.contextmanager
     def batch(self, limit: int = 1024) -> Iterator[Batch]:
-        """Give metadata, shape (k,), and data, shape (k, data_length), of 1 <= k <= `limit` free slots that lie together.
+        """Give metadata, shape (k,), and data, shape (k, data_length), of k <= `limit` free slots.
 
-        All of them are published at the end of the block; if it raises, none. At the event limit k is 0.
+        They lie together. All of them are published at the end of the block; if it raises, none. At the
+        event limit of the run k is 0.
         """
         run = self.reserve(limit)
         if run is None:
@@ -193,7 +207,11 @@ class BufferWriter(Interface):
         """
         total = len(data)
         done = 0
-        as_bytes = data.dtype == self._dtype and data.shape[1:] == self._shape and data.flags.c_contiguous
+        as_bytes = (
+            data.dtype == self._dtype
+            and data.shape[1:] == (self.ring.spec.data_length,)
+            and data.flags.c_contiguous
+        )
         flat = data.view(_BYTE).reshape(total, self._data_bytes) if as_bytes else None
         while done < total:
             run = self.reserve(total - done)
@@ -239,7 +257,9 @@ class BufferWriter(Interface):
             self._ahead.extend(range(run.first + run.count - 1, run.first - 1, -1))
             self._discard(run.count)
             return
-        self._push(self._table.publish_run(run.first, run.count).tobytes())
+        tokens = self._table.publish_run(run.first, run.count).tobytes()
+        for queue in self.ring.ready or (self.ring.free,):
+            queue.push(tokens)
 
     def abandon(self, run: Run) -> None:
         """Publish none of reserved slots; this writer keeps them for later."""
@@ -249,7 +269,7 @@ class BufferWriter(Interface):
         """File descriptor that is readable when there may be free slots."""
         return self.ring.free.fd
 
-    # -- accounts and end --------------------------------------------------------------------------------------------
+    # Accounts and end.
 
     def add_dead_time(self, dead_s: float, live_s: float) -> None:
         """Count time in s in which data could not, and could, be taken."""
@@ -284,14 +304,16 @@ class BufferWriter(Interface):
         """Classic name of `close`."""
         self.close()
 
-    # -- claiming ----------------------------------------------------------------------------------------------------
+    # Claiming.
 
     def _claim(self, limit: int, timeout_s: float | None) -> bool:
         """Claim free slots ahead; False after the time-out or at the event limit."""
         if self._pid != os.getpid():
             self._join()
         if self._closed:
-            raise RingError(f"buffer {self.name}: this writer has been closed; write before shutting down the sinks")
+            raise RingError(
+                f"buffer {self.name}: this writer has been closed; write before shutting down the sinks"
+            )
         queue, header = self.ring.free, self.ring.header
         now_s = time.monotonic()
         deadline_s = None if timeout_s is None else now_s + timeout_s
@@ -317,7 +339,7 @@ class BufferWriter(Interface):
 
     def _take_tokens(self, count: int) -> list[int] | Slots:
         tokens = self.ring.free.pop(count)
-        if count < 32:
+        if count < MANY:
             return self._table.claim_free(memoryview(tokens).cast("Q"), self._member)
         return self._table.claim_free_many(np.frombuffer(tokens, dtype=np.uint64), self._member)
 
@@ -340,11 +362,3 @@ class BufferWriter(Interface):
 
     def _discard(self, count: int) -> None:
         self.ring.members[self._member * MEMBER_WORDS + Member.DISCARDED] += count
-
-    def _push_all(self, tokens: bytes) -> None:
-        for push in self._pushes:
-            push(tokens)
-        if not self._pushes:  # nobody reads: what is written is free at once
-            self.ring.free.push(tokens)
-
-

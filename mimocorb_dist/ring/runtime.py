@@ -1,0 +1,111 @@
+"""Runtime directories: where the rings of a run lie, and how those of a dead run are found.
+
+The node that makes a directory holds a lock in it as long as it lives, so that a directory whose lock is free
+belongs to nobody.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from mimocorb_dist.errors import RingError
+
+PREFIX = "mimocorb-"
+_LOCK = "lock"
+
+
+def runtime_root() -> Path:
+    """Return the directory of runtime directories: shared memory, or else that of temporary files."""
+    shared_memory = Path("/dev/shm")
+    return shared_memory if shared_memory.is_dir() else Path(tempfile.gettempdir())
+
+
+class RuntimeDirectory:
+    """The runtime directory of one node in one run, held by this process.
+
+    Parameters
+    ----------
+    path
+        The directory; it is made.
+
+    Raises
+    ------
+    RingError
+        If it cannot be made, or another process holds it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.mkdir(mode=0o700)
+            self._lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise RingError(
+                f"{path}: cannot make this directory for shared memory ({error.strerror}); "
+                "is the same node running already? `mimocorb-node clean` removes what dead runs left"
+            ) from error
+
+    @classmethod
+    def create(cls, run_id: str, node: str) -> RuntimeDirectory:
+        """Make the directory of a node's part of a run."""
+        return cls(runtime_root() / f"{PREFIX}{run_id}-{node}")
+
+    def remove(self) -> None:
+        """Remove the directory with all that is in it; a second call does nothing."""
+        if self._lock >= 0:
+            shutil.rmtree(self.path, ignore_errors=True)
+            os.close(self._lock)
+            self._lock = -1
+
+
+def runtime_directories() -> list[Path]:
+    """Return the runtime directories of all runs on this machine."""
+    return sorted(path for path in runtime_root().glob(PREFIX + "*") if path.is_dir())
+
+
+def dead_runtime_directories() -> list[Path]:
+    """Return the runtime directories whose node is gone, of those that this user may remove."""
+    return [path for path in runtime_directories() if _is_dead(path)]
+
+
+def remove_runtime_directory(path: Path) -> None:
+    """Remove the runtime directory of a dead run.
+
+    Raises
+    ------
+    RingError
+        If its node is alive, or it cannot be removed.
+    """
+    if not path.name.startswith(PREFIX):
+        raise RingError(f"{path}: this is not a directory of mimocorb_dist; it stays")
+    if path.exists() and not _is_dead(path):
+        raise RingError(
+            f"{path}: the node of this directory is alive; stop it first with `mimocorb-node stop`"
+        )
+    try:
+        shutil.rmtree(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise RingError(f"{path}: cannot remove this directory ({error.strerror})") from error
+
+
+def _is_dead(path: Path) -> bool:
+    try:
+        lock = os.open(path / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    except OSError:  # another user's: not ours to remove
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(lock)
+    return True
