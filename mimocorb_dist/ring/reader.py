@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from .ring import Ring
 
+_HEAD, _TAIL = int(Group.HEAD), int(Group.TAIL)
+
 Batch = tuple[npt.NDArray[np.void], npt.NDArray[Any]]
 NoBatch = tuple[None, None]
 
@@ -197,24 +199,25 @@ class BufferReader(Interface):
 
     def _claim_now(self, count: int) -> bool:
         table, columns = self._table, self._columns
-        with self._queue.locked():
-            if columns.words[Group.HEAD] < columns.words[Group.TAIL]:
+        with self._queue:
+            if columns.words[_HEAD] < columns.words[_TAIL]:
                 slots = table.claim_queued(columns, count, self._member)
                 if slots:
                     self._ahead = slots[::-1]
                     return True
-            tokens = self._queue.pop(count)
-            if count < MANY:
-                self._ahead = table.claim_ready(columns, memoryview(tokens).cast("Q"), self._member)[::-1]
-            else:
-                values = np.frombuffer(tokens, dtype=np.uint64)
-                self._ahead = table.claim_ready_many(columns, values, self._member)[::-1].tolist()
+            while not self._ahead and (tokens := self._queue.pop(count)):  # some may be stale, or only wake
+                if count < MANY:
+                    values = memoryview(tokens).cast("Q")
+                    self._ahead = table.claim_ready(columns, values, self._member)[::-1]
+                else:
+                    array = np.frombuffer(tokens, dtype=np.uint64)
+                    self._ahead = table.claim_ready_many(columns, array, self._member)[::-1].tolist()
         return bool(self._ahead)
 
     def _give_back(self, slots: list[int]) -> None:
         """Make taken slots ready again, those taken ahead included."""
         self._push_freed()
-        with self._queue.locked():
+        with self._queue:
             for slot in slots:
                 self._columns.taken[slot] = self._columns.released[slot]
             self.ring.line_up(self._index)

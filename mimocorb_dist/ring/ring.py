@@ -231,7 +231,7 @@ class Ring:
 
     def limit_events(self, count: int) -> None:
         """Let at most `count` further events be published."""
-        with self.free.locked():
+        with self.free:
             self.header[Header.EVENTS_LEFT] = count
         self.free.push(WAKE)
 
@@ -283,7 +283,7 @@ class Ring:
         member = self.join(Role.READER, index)
         try:
             while True:
-                with queue.locked():
+                with queue:
                     self.line_up(index)
                     slots = self.table.claim_queued(columns, 1, member)
                 if not slots:
@@ -386,14 +386,14 @@ class Ring:
         return int(np.count_nonzero(closed)) + int(self.header[Header.GONE_WRITERS])
 
     def _recover_writer(self, member: int) -> int:
-        with self.free.locked():
+        with self.free:
             freed = self.table.give_back_claimed(member)
             if self.header[Header.EVENTS_LEFT] != UNLIMITED:
                 self.header[Header.EVENTS_LEFT] += freed
             return freed
 
     def _rebuild_free_queue(self) -> None:
-        with self.free.locked():
+        with self.free:
             while self.free.pop(4096):
                 pass
             self.free.push(self.table.free_tokens().tobytes())
@@ -401,7 +401,7 @@ class Ring:
     def _requeue(self, index: int, member: int) -> int:
         """Make ready again what a reader had taken, and line up all that is ready in the right order."""
         columns, queue = self.table.groups[index], self.ready[index]
-        with queue.locked():
+        with queue:
             count = self.table.give_back_taken(columns, member)
             columns.words[Group.REDELIVERED] += count
             self.line_up(index)

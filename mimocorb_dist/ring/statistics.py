@@ -10,7 +10,8 @@ from typing import Any
 class BufferStatistics:
     """What a ring holds and what went through it.
 
-    The command line, the record of the run and the tests all read this. Rates come from the difference of two records.
+    The command line, the record of the run and the tests all read this. Rates come from the
+    difference of two records.
 
     Parameters
     ----------

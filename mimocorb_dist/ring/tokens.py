@@ -13,12 +13,12 @@ import os
 import select
 import struct
 import weakref
+from fcntl import LOCK_EX, LOCK_UN, flock
 from typing import TYPE_CHECKING, ClassVar
 
 from mimocorb_dist.errors import RingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 SLOT_BITS = 16
@@ -34,7 +34,7 @@ _F_GETPIPE_SZ = getattr(fcntl, "F_GETPIPE_SZ", 1032)
 
 
 class TokenQueue:
-    """A FIFO of tokens, opened for both ends, and the lock of those who take from it.
+    """A FIFO of tokens, opened for both ends, and the lock of those who take from it: ``with queue: ...``.
 
     Parameters
     ----------
@@ -92,14 +92,13 @@ class TokenQueue:
         """Wait until a token may be there; False after `timeout_s` seconds."""
         return bool(self._poll.poll(None if timeout_s is None else max(0.0, timeout_s * 1e3)))
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         """Hold the queue's lock. The kernel releases it when its holder dies."""
-        fcntl.flock(self.fd, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(self.fd, fcntl.LOCK_UN)
+        flock(self.fd, LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        """Release the lock."""
+        flock(self.fd, LOCK_UN)
 
     def close(self) -> None:
         """Close the FIFO; a second call does nothing."""

@@ -18,7 +18,7 @@ from mimocorb_dist.errors import RingError
 
 from .interface import Interface, Pace, Run
 from .layout import MEMBER_WORDS, METADATA_DTYPE, UNLIMITED, Header, Member, Role
-from .table import MANY, Slots, longest_run
+from .table import MANY, longest_run
 from .tokens import SLOT_BITS, TOKEN_BYTES, pack_token
 
 if TYPE_CHECKING:
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 _BYTE = np.dtype(np.uint8)
 _SMALL_BYTES = 1024
+# Looking up members of an enumeration costs as much as the rest of a step.
 _PAUSED, _LATEST = int(Header.PAUSED), int(Header.LATEST)
+_EVENTS_LEFT, _MAX_FILLED = int(Header.EVENTS_LEFT), int(Header.MAX_FILLED)
 _METADATA_BYTES = METADATA_DTYPE.itemsize
 _pack_metadata = struct.Struct("=qdd").pack_into
 
@@ -166,9 +168,8 @@ class BufferWriter(Interface):
         generation = self._claimed[slot]
         self._written[slot] = generation
         header[_LATEST] = self._order[slot] << SLOT_BITS | slot
-        token = pack_token(generation << SLOT_BITS | slot)
         for fd in self._ready_fds:
-            write(fd, token)
+            write(fd, pack_token(generation << SLOT_BITS | slot))
 
     # Many events.
 
@@ -288,10 +289,10 @@ class BufferWriter(Interface):
         if self._member < 0:
             self._join()
         if self._ahead:
-            with self.ring.free.locked():
+            with self.ring.free:
                 tokens = [self._table.abandon(slot) for slot in reversed(self._ahead)]
-                if self.ring.header[Header.EVENTS_LEFT] != UNLIMITED:
-                    self.ring.header[Header.EVENTS_LEFT] += len(tokens)
+                if self.ring.header[_EVENTS_LEFT] != UNLIMITED:
+                    self.ring.header[_EVENTS_LEFT] += len(tokens)
             self._ahead.clear()
             self.ring.free.push(struct.pack(f"={len(tokens)}Q", *tokens))
         self.ring.close_writer(self._member)
@@ -319,36 +320,40 @@ class BufferWriter(Interface):
         deadline_s = None if timeout_s is None else now_s + timeout_s
         count = self._pace.next(now_s, used_all=True) if limit == 1 else min(limit, self._batch_share)
         while True:
-            with queue.locked():
-                left = header[Header.EVENTS_LEFT]
+            with queue:
+                left = header[_EVENTS_LEFT]
                 if left == 0:
                     return False
                 slots = self._take_tokens(min(count, left))
                 if left != UNLIMITED:
-                    header[Header.EVENTS_LEFT] = left - len(slots)
-            if len(slots):
-                self._ahead[:] = slots[::-1] if isinstance(slots, list) else slots[::-1].tolist()
+                    header[_EVENTS_LEFT] = left - len(slots)
+            if slots:
+                self._ahead[:] = slots[::-1]
                 self._note_fill(len(slots))
                 return True
-            header[Header.MAX_FILLED] = self.slot_count
+            header[_MAX_FILLED] = self.slot_count
             if deadline_s is not None:
                 timeout_s = deadline_s - time.monotonic()
                 if timeout_s <= 0:
                     return False
             queue.wait(timeout_s)
 
-    def _take_tokens(self, count: int) -> list[int] | Slots:
-        tokens = self.ring.free.pop(count)
-        if count < MANY:
-            return self._table.claim_free(memoryview(tokens).cast("Q"), self._member)
-        return self._table.claim_free_many(np.frombuffer(tokens, dtype=np.uint64), self._member)
+    def _take_tokens(self, count: int) -> list[int]:
+        slots: list[int] = []
+        while not slots and (tokens := self.ring.free.pop(count)):  # some may be stale, or only wake
+            if count < MANY:
+                slots = self._table.claim_free(memoryview(tokens).cast("Q"), self._member)
+            else:
+                array = np.frombuffer(tokens, dtype=np.uint64)
+                slots = self._table.claim_free_many(array, self._member).tolist()
+        return slots
 
     def _note_fill(self, claimed: int) -> None:
         """Keep the largest number of slots that no writer could have."""
         waiting = fcntl.ioctl(self.ring.free.fd, termios.FIONREAD, b"\0\0\0\0")
         used = self.slot_count - claimed - int.from_bytes(waiting, "little") // TOKEN_BYTES
-        if used > self.ring.header[Header.MAX_FILLED]:
-            self.ring.header[Header.MAX_FILLED] = used
+        if used > self.ring.header[_MAX_FILLED]:
+            self.ring.header[_MAX_FILLED] = used
 
     def _join(self) -> None:
         """Enter the member table, in a forked child anew: what the parent holds is not the child's."""
