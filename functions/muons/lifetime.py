@@ -53,15 +53,16 @@ class LifetimeFit:
 def fit_times(times_us: ArrayLike, window_us: tuple[float, float] = (1.5, 15.0)) -> LifetimeFit:
     """Fit an exponential and a flat background to times, by maximum likelihood without bins.
 
-    Both parts are normalised within the window. Standard deviations come from the curvature of the likelihood.
+    Both parts are normalised within the window. Standard deviations come from the information that the single
+    times carry (their likelihood's gradients).
 
     Parameters
     ----------
     times_us
         Times in us; those outside the window, and NaN, are left out.
     window_us
-        Lower and upper limit, in us. The lower one keeps away times that the pulse finder cannot resolve, or that
-        are shortened by capture of negative muons.
+        Lower and upper limit, in us. The lower one keeps away times that the pulse finder cannot resolve, or
+        that are shortened by capture of negative muons.
 
     Returns
     -------
@@ -84,7 +85,7 @@ def fit_times(times_us: ArrayLike, window_us: tuple[float, float] = (1.5, 15.0))
     times = times[(times > low) & (times < high)]
     if len(times) < FEWEST_TIMES:
         raise ValueError(
-            f"{len(times)} times lie between {low:g} and {high:g} us: a lifetime fit needs at least {FEWEST_TIMES}"
+            f"{len(times)} times lie between {low:g} and {high:g} us: a fit needs at least {FEWEST_TIMES}"
         )
 
     def cost(values: NDArray[np.float64]) -> float:

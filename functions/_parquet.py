@@ -1,0 +1,238 @@
+"""Events as rows of a parquet file: writing them, and reading them again."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from mimocorb_dist.errors import DataFileError
+
+from . import _mimo
+from ._targets import column, listed, structured
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+    from numpy.typing import NDArray
+
+    from ._targets import Batch, Reader, Target
+
+FACTS_KEY = b"mimocorb"
+_METADATA_TYPES: dict[str, np.dtype[Any]] = {
+    name: _mimo.METADATA[name] for name in _mimo.METADATA.names or ()
+}
+
+
+def arrow_schema(dtype: np.dtype[Any], length: int, facts: Mapping[str, Any]) -> Any:
+    """Make the schema for events: counter, timestamp, deadtime, then the fields.
+
+    Parameters
+    ----------
+    dtype, length
+        Type of a sample, and samples of an event. Fields of events longer than 1 are list columns.
+    facts
+        What is to be known of the file; it stands as JSON in the schema's metadata, under ``mimocorb``.
+
+    Returns
+    -------
+    pyarrow.Schema
+        The schema.
+
+    Raises
+    ------
+    TypeError
+        If parquet has no type for a field.
+    """
+    import pyarrow as pa
+
+    fields = [pa.field(name, _arrow_type(base, ()), nullable=False) for name, base in _METADATA_TYPES.items()]
+    for name in dtype.names or ():
+        one = dtype[name]
+        shape = ((length,) if length > 1 else ()) + one.shape
+        fields.append(pa.field(name, _arrow_type(one.base, shape), nullable=False))
+    return pa.schema(fields, metadata={FACTS_KEY: json.dumps(facts)})
+
+
+def _arrow_type(base: np.dtype[Any], shape: tuple[int, ...]) -> Any:
+    import pyarrow as pa
+
+    if base.kind in "US":
+        arrow = pa.string() if base.kind == "U" else pa.binary()
+    else:
+        try:
+            arrow = pa.from_numpy_dtype(base.newbyteorder("="))
+        except pa.ArrowNotImplementedError as error:
+            raise TypeError(f"parquet has no type for {base}") from error
+    for _ in shape:
+        # The name of a list's items is part of the type; this one is what parquet prescribes.
+        arrow = pa.list_(pa.field("element", arrow, nullable=False))
+    return arrow
+
+
+def _arrow_array(values: NDArray[Any], arrow: Any) -> Any:
+    """Make an arrow array of values of shape (n, ...): a list for each dimension after the first."""
+    import pyarrow as pa
+
+    if values.ndim == 1:
+        native = np.ascontiguousarray(values, values.dtype.newbyteorder("="))
+        return pa.array(native.tolist() if native.dtype.kind in "US" else native, type=arrow)
+    items = _arrow_array(values.reshape(-1, *values.shape[2:]), arrow.value_type)
+    offsets = np.arange(0, len(items) + 1, values.shape[1], dtype=np.int32)
+    return pa.ListArray.from_arrays(offsets, items, type=arrow)
+
+
+class ParquetRows:
+    """A parquet file that grows by row groups.
+
+    Rows are collected and written together: a row group when there are enough bytes of them. The file can be
+    read when it is closed; leaving the ``with`` block closes it, however that happens.
+
+    Parameters
+    ----------
+    path
+        The file; it must not exist.
+    dtype, length
+        Type of a sample, and samples of an event.
+    facts
+        See `arrow_schema`.
+    group_bytes
+        Size of a row group in memory.
+    compression
+        ``snappy``, ``zstd``, ``gzip`` or ``none``.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        dtype: np.dtype[Any],
+        length: int,
+        facts: Mapping[str, Any],
+        *,
+        group_bytes: int = 1 << 25,
+        compression: str = "snappy",
+    ) -> None:
+        import pyarrow.parquet as pq
+
+        self._schema = arrow_schema(dtype, length, facts)
+        self._length = length
+        self._group_bytes = group_bytes
+        self._batches: list[tuple[NDArray[Any], NDArray[Any]]] = []
+        self._bytes = 0
+        self._file = path.open("xb")
+        self._writer = pq.ParquetWriter(self._file, self._schema, compression=compression)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def add(self, metadata: NDArray[Any], data: NDArray[Any]) -> None:
+        """Add events: metadata (k,), data (k, data_length). They are copied."""
+        self._batches.append((metadata.copy(), data.copy()))
+        self._bytes += metadata.nbytes + data.nbytes
+        if self._bytes >= self._group_bytes:
+            self.write_group()
+
+    def write_group(self) -> None:
+        """Write the rows collected so far as a row group."""
+        import pyarrow as pa
+
+        if not self._batches:
+            return
+        metadata = np.concatenate([batch[0] for batch in self._batches])
+        data = np.concatenate([batch[1] for batch in self._batches])
+        self._batches.clear()
+        self._bytes = 0
+        if self._length == 1:
+            data = data[:, 0]
+        arrays = []
+        for field in self._schema:
+            values = metadata[field.name] if field.name in _METADATA_TYPES else data[field.name]
+            arrays.append(_arrow_array(values, field.type))
+        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+        self._file.flush()
+
+    def close(self) -> None:
+        """Write what is left and the file's end, and see it to the disk."""
+        import os
+
+        if self._file.closed:
+            return
+        try:
+            self.write_group()
+        finally:
+            self._writer.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+
+
+def open_parquet(path: Path, target: Target, sources: Mapping[str, str]) -> Reader:
+    """Check a parquet file against a buffer; see `open_recording`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        names = set(pq.read_schema(path).names)
+    except (pa.ArrowException, OSError) as error:
+        raise DataFileError(
+            f"{path}: is not a parquet file, or its writer did not end well ({error})"
+        ) from error
+    if missing := set(sources.values()) - names:
+        raise DataFileError(
+            f"{path}: has no column {listed(missing)}; it has {listed(names)}. Tell with `fields` which "
+            "column serves which field of the buffer"
+        )
+    with_metadata = set(_METADATA_TYPES) <= names
+    columns = [*sources.values(), *(_METADATA_TYPES if with_metadata else ())]
+
+    def read() -> Iterator[Batch]:
+        with pq.ParquetFile(path) as file:
+            for rows in file.iter_batches(batch_size=target.events_at_once, columns=columns):
+                fields = {
+                    field: column(path, f"column {name!r}", _values(path, name, rows[name]), field, target)
+                    for field, name in sources.items()
+                }
+                yield (_metadata(rows) if with_metadata else None), structured(target, fields)
+
+    for _ in read():  # the first rows tell whether the types fit
+        break
+    return read
+
+
+def _metadata(rows: Any) -> NDArray[Any]:
+    metadata = np.empty(rows.num_rows, _mimo.METADATA)
+    for name in _METADATA_TYPES:
+        metadata[name] = rows[name].to_numpy(zero_copy_only=False)
+    return metadata
+
+
+def _values(path: Path, name: str, values: Any) -> NDArray[Any]:
+    """Make a numpy array of a column; lists become further dimensions."""
+    import pyarrow.types as kinds
+
+    kind = values.type
+    if kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind):
+        lengths = values.value_lengths().to_numpy(zero_copy_only=False)
+        if len(set(lengths.tolist())) != 1:
+            raise DataFileError(
+                f"{path}: column {name!r} has lists of different lengths; events of a buffer have one length"
+            )
+        items = _values(path, name, values.flatten())
+        return items.reshape(len(values), int(lengths[0]), *items.shape[1:])
+    if kinds.is_string(kind) or kinds.is_large_string(kind):
+        return np.array(values.to_pylist(), dtype=str)
+    if kinds.is_binary(kind):
+        return np.array(values.to_pylist(), dtype=bytes)
+    array: NDArray[Any] = values.to_numpy(zero_copy_only=False)
+    return array
