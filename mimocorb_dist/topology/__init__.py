@@ -1,10 +1,12 @@
 """A setup file becomes one validated, immutable model, and a plan of what runs where.
 
-`load` reads a setup file and checks it; `plan` spreads it over its nodes. The dialects of classic setups end here.
+`load` reads a setup file and checks it; `plan` spreads it over its nodes. The dialects of classic setups end
+here.
 """
 
 from __future__ import annotations
 
+from .describe import describe
 from .loading import load
 from .model import Buffer, Node, Place, Topology, Worker
 from .plan import LinkPlan, NodePlan, Plan, RingPlan, ViewPlan, WorkerPlan, plan
@@ -21,6 +23,7 @@ __all__ = [
     "ViewPlan",
     "Worker",
     "WorkerPlan",
+    "describe",
     "load",
     "plan",
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from .drafts import BufferDraft
-from .fields import Fields, section, usable_name
+from .fields import Fields, check_name, section
 from .findings import nearest, shown
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def read_buffers(findings: Findings, top: Fields) -> dict[str, BufferDraft]:
         findings.mistake(item.place, "Buffers is empty", f"name at least one buffer, as in '{_EXAMPLE}'")
     drafts = {}
     for name, entry in (entries or {}).items():
-        if usable_name(findings, name, entry.key_place, "buffer"):
+        if check_name(findings, name, entry.key_place, "buffer") is not None:
             drafts[name] = _read_buffer(findings, name, entry)
     return drafts
 
@@ -62,7 +62,7 @@ def _read_buffer(findings: Findings, name: str, entry: Entry) -> BufferDraft:
         findings.mistake(
             length.place,
             f"{label}: data_length {data_length} makes an event of {data_length * data_dtype.itemsize} bytes",
-            f"an event may have at most {MAX_EVENT_BYTES} bytes (data_length times {data_dtype.itemsize} bytes)",
+            f"write at most {MAX_EVENT_BYTES // data_dtype.itemsize} (an event of {MAX_EVENT_BYTES} bytes)",
         )
         data_length = None
     return BufferDraft(

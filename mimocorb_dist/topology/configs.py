@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING, Any
 
 from .document import duplicate_keys, read_document
-from .findings import shown
+from .findings import nearest, shown
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .document import Item
     from .findings import Findings
 
@@ -75,10 +77,10 @@ class ConfigReader:
             self._findings.mistake(
                 item.place,
                 f"{label}: there is no config file '{item.value}'",
-                missing_file_remedy(self._directory, path, (".yaml", ".yml")),
+                missing_file_remedy(self._directory, item.value, (".yaml", ".yml")),
             )
             return {}
-        document = read_document(path, str(self._shown_directory / item.value), self._findings)
+        document = read_document(path, str(resolve(self._shown_directory, item.value)), self._findings)
         if document is None or document.value is None:
             return {}
         if not isinstance(document.value, dict):
@@ -92,13 +94,12 @@ class ConfigReader:
 
 def resolve(directory: Path, name: str) -> Path:
     """Return the file that a setup names: relative to the setup's folder, absolute, or with ``~``."""
-    return directory / Path(name).expanduser()
+    return directory / os.path.expanduser(name)
 
 
-def missing_file_remedy(directory: Path, path: Path, suffixes: tuple[str, ...]) -> str:
+def missing_file_remedy(directory: Path, name: str, suffixes: tuple[str, ...]) -> str:
     """Return what to do about a file that is not there: the name of the nearest file, if one is like it."""
-    from .findings import nearest
-
+    path = resolve(directory, name)
     if path.is_dir():
         return "that is a folder; name a file in it"
     folder = path.parent
@@ -106,7 +107,9 @@ def missing_file_remedy(directory: Path, path: Path, suffixes: tuple[str, ...]) 
         return f"there is no folder {folder}; names are relative to the setup file ({directory})"
     names = [file.name for file in folder.iterdir() if file.suffix in suffixes and file.is_file()]
     near = nearest(path.name, names)
-    return f"did you mean '{near}'?" if near else f"names are relative to the setup file ({directory})"
+    if near is None:
+        return f"names are relative to the setup file ({directory})"
+    return f"did you mean '{os.path.join(os.path.dirname(name), near)}'?"
 
 
 def warn_of_duplicates(findings: Findings, document: Item) -> None:

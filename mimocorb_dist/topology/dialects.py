@@ -1,7 +1,7 @@
 """Which dialect a setup is written in.
 
-Everything behind this module sees one form: the document of a mimoCoRB2 setup, as items with places. A dialect
-is a function from a document to that form; it makes its items with the places of the file that the user wrote.
+Everything behind this module sees one form: the document of a mimoCoRB2 setup, as items with places. A
+dialect is a function from a document to that form; its items have places in the file that the user wrote.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def to_common_form(document: Item, findings: Findings) -> Item | None:
         entry = entries["RingBuffer"] if "RingBuffer" in entries else entries["Functions"]
         findings.mistake(
             entry.key_place,
-            "this setup is written in the dialect of mimoCoRB 1 (RingBuffer and Functions); this version reads setups "
-            "of mimoCoRB2",
-            "write the buffers under 'Buffers:' and the functions under 'Workers:', each with a name of its own",
+            "this setup is in the dialect of mimoCoRB 1 (RingBuffer, Functions); this version reads setups of "
+            "mimoCoRB2",
+            "write buffers under 'Buffers:' and functions under 'Workers:', each with a name of its own",
         )
         return None
     return document

@@ -40,6 +40,11 @@ class Fields:
         Where it is named: the place of mistakes about keys that are not there.
     entries
         Its content.
+
+    Attributes
+    ----------
+    mistyped
+        Keys that are not there, but of which a mistake says already that something else must mean them.
     """
 
     def __init__(self, findings: Findings, label: str, place: Place, entries: Mapping[Any, Entry]) -> None:
@@ -47,7 +52,7 @@ class Fields:
         self.label = label
         self.place = place
         self.entries = entries
-        self._mistyped: set[str] = set()
+        self.mistyped: set[str] = set()
 
     def check_keys(
         self,
@@ -76,11 +81,11 @@ class Fields:
             elif renamed and key in renamed:
                 what = f"{self.label}: unknown key '{key}'"
                 self.findings.mistake(entry.key_place, what, f"it is now called '{renamed[key]}'")
-                self._mistyped.add(renamed[key])
+                self.mistyped.add(renamed[key])
             else:
                 what = f"{self.label}: unknown key {shown(key)}"
                 self.findings.mistake(entry.key_place, what, suggest(key, allowed, "allowed"))
-                self._mistyped.add(nearest(key, allowed) or "")
+                self.mistyped.add(nearest(key, allowed) or "")
 
     def item(self, key: str) -> Item | None:
         """Return the value of a key; None if it is not there or says nothing."""
@@ -93,7 +98,7 @@ class Fields:
         A missing key that stands there mistyped is one mistake, not two: that of the unknown key.
         """
         item = self.item(key)
-        if item is None and key not in self._mistyped:
+        if item is None and key not in self.mistyped:
             entry = self.entries.get(key)
             missing = "has no value" if entry else "is missing"
             place = entry.key_place if entry else self.place
@@ -103,7 +108,7 @@ class Fields:
         return item
 
     def integer(self, key: str, low: int, high: int | None) -> int | None:
-        """Return the value of a key that holds a whole number from `low` to `high`; None if it is absent or wrong."""
+        """Return the whole number from `low` to `high` that a key holds; None if absent or wrong."""
         item = self.item(key)
         return None if item is None else self.whole_number(item, key, low, high)
 
@@ -202,10 +207,15 @@ def section(findings: Findings, item: Item, label: str, example: str) -> dict[An
     return None
 
 
-def usable_name(findings: Findings, name: object, place: Place, what: str) -> bool:
-    """Tell whether `name` can name a buffer, worker or node; a mistake if not.
+def check_name(findings: Findings, name: object, place: Place, what: str) -> str | None:
+    """Note a mistake if `name` cannot be the name of a buffer, worker or node.
 
-    Names become names of files, rings and links, in which ``.``, ``@``, ``>``, ``#`` have meanings of their own.
+    Names become parts of names of files, rings and links, where ``.``, ``@``, ``>`` and ``#`` separate.
+
+    Returns
+    -------
+    str or None
+        The name, for it may be referred to even if it cannot stay; None if it is no text.
     """
     allowed = f"write letters, digits, '_' and '-' only, no more than {_MAX_NAME}, not beginning with '-'"
     if not isinstance(name, str):
@@ -214,19 +224,19 @@ def usable_name(findings: Findings, name: object, place: Place, what: str) -> bo
             f"the name of a {what} is {shown(name)}, which YAML does not read as a text",
             "put it in quotes",
         )
-        return False
+        return None
     if not _NAME.fullmatch(name) or len(name) > _MAX_NAME:
         findings.mistake(place, f"{shown(name)} cannot be the name of a {what}", allowed)
-        return False
-    return True
+    return name
 
 
 def check_reference(
     findings: Findings, reference: Reference, known: Collection[str], what: str, label: str
-) -> bool:
-    """Tell whether a reference names something that exists; a mistake if not."""
-    if reference.name in known:
-        return True
-    remedy = suggest(reference.name, known, f"{what}s") if known else f"the setup has no {what}s"
-    findings.mistake(reference.place, f"{label}: there is no {what} '{reference.name}'", remedy)
-    return False
+) -> None:
+    """Note a mistake if a reference names nothing that exists.
+
+    Where nothing at all is known, the section is missing or wrong, which has been said.
+    """
+    if known and reference.name not in known:
+        remedy = suggest(reference.name, known, f"{what}s")
+        findings.mistake(reference.place, f"{label}: there is no {what} '{reference.name}'", remedy)

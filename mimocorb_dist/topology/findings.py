@@ -66,7 +66,7 @@ def nearest(name: object, known: Iterable[str], cutoff: float = 0.6) -> str | No
 
 
 def suggest(name: object, known: Iterable[str], label: str = "known") -> str:
-    """Return what to write instead of an unknown `name`: the nearest known name, and all of them if they are few."""
+    """Return what to write instead of an unknown name: the nearest known one, and all if they are few."""
     names = list(known)
     listed = f"{label}: {', '.join(names)}" if names and len(names) <= _MANY else ""
     if (near := nearest(name, names)) is not None:

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from .drafts import HostsDraft
-from .fields import Fields, check_reference, section, usable_name
+from .fields import Fields, check_name, check_reference, section
 from .findings import shown
 from .model import DEFAULT_BROKER_PORT, LOCAL_NODE, Node, Place
 
@@ -59,7 +59,7 @@ def _read_nodes(findings: Findings, top: Fields, draft: HostsDraft) -> None:
         for place in node_entry.earlier:
             remedy = f"the other one is at line {place.line}; give each node a name of its own"
             findings.mistake(node_entry.key_place, f"there are two nodes of the name '{name}'", remedy)
-        if usable_name(findings, name, node_entry.key_place, "node"):
+        if check_name(findings, name, node_entry.key_place, "node") is not None:
             draft.nodes[name] = Node(name, _read_host(findings, name, node_entry, draft))
             draft.places[name] = node_entry.key_place
 
@@ -148,8 +148,7 @@ def _read_security(findings: Findings, top: Fields, draft: HostsDraft) -> None:
         findings.mistake(
             entry.item.place,
             f"security is {shown(entry.item.value)}",
-            "the only value is the word none (security: none), for a network that you trust; without the key nodes "
-            "listen on loopback only",
+            "the only value is the word none, 'security: none', for a network that you trust",
         )
     draft.security = None if entry is None else "none"
 
@@ -160,32 +159,32 @@ def _check_reachable(findings: Findings, draft: HostsDraft) -> None:
         if draft.security is None:
             findings.mistake(
                 draft.host_places[node.name],
-                f"node '{node.name}': host {node.host} listens on a network, which needs keys, and keys come in a later release",
-                "for a network that you trust write 'security: none' at the top level of the setup",
+                f"node '{node.name}': host {node.host} is on a network, which needs keys; they come in a later "
+                "release",
+                "in a network that you trust write 'security: none' at the top level of the setup",
             )
     if not open_nodes:
         return
     broker = draft.broker_node.name if draft.broker_node else next(iter(draft.nodes))
     for node in draft.nodes.values():
         if is_loopback(node.host):
-            has = f"has host {node.host}" if node.host else "has no host"
-            who = "runs the broker and " if node.name == broker else ""
+            has = f"host {node.host}" if node.host else "no host"
+            who = f"the broker's node '{node.name}'" if node.name == broker else f"node '{node.name}'"
+            other = open_nodes[0]
             findings.mistake(
                 draft.host_places[node.name],
-                f"node '{node.name}' {who}{has}: node '{open_nodes[0].name}' ({open_nodes[0].host}) cannot reach it",
+                f"{who} has {has}, where node '{other.name}' ({other.host}) cannot reach it",
                 "write the address under which the other hosts reach it: host: 192.168.1.12",
             )
 
 
-def check_node(findings: Findings, reference: Reference, draft: HostsDraft, label: str) -> bool:
-    """Tell whether a reference names a node of the setup; a mistake if not."""
-    if draft.named:
-        return check_reference(findings, reference, draft.nodes, "node", label)
-    if reference.name == LOCAL_NODE:
-        return True
-    findings.mistake(
-        reference.place,
-        f"{label}: there is no node '{reference.name}', for the setup has no 'Nodes:'",
-        f"remove the key, or add 'Nodes: {{{reference.name}: {{host: 192.168.1.10}}}}'",
-    )
-    return False
+def check_node(findings: Findings, reference: Reference, draft: HostsDraft, label: str) -> None:
+    """Note a mistake if a reference names no node of the setup."""
+    if draft.named or reference.name in draft.nodes:
+        check_reference(findings, reference, draft.nodes, "node", label)
+    else:
+        findings.mistake(
+            reference.place,
+            f"{label}: there is no node '{reference.name}', for the setup has no 'Nodes:'",
+            f"remove the key, or add 'Nodes: {{{reference.name}: {{host: 192.168.1.10}}}}'",
+        )

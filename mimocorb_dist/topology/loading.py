@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,21 +11,23 @@ from typing import TYPE_CHECKING, Any
 from mimocorb_dist.errors import TopologyError
 
 from .buffers import read_buffers
-from .configs import ConfigReader, resolve, warn_of_duplicates
+from .configs import ConfigReader, missing_file_remedy, resolve, warn_of_duplicates
 from .dialects import to_common_form
 from .document import read_document
 from .drafts import SetupDraft
 from .fields import Fields
 from .findings import Findings, nearest, shown
 from .hosts import read_hosts
-from .model import Buffer, Topology, Worker
+from .limits import check_plan
+from .model import Buffer, Place, Topology, Worker
+from .plan import plan
 from .rules import check_setup
 from .workers import WorkerReader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .document import Entry, Item
+    from .document import Item
     from .drafts import BufferDraft, WorkerDraft
 
 TOP_LEVEL_KEYS = (
@@ -63,13 +66,21 @@ def load(path: str | os.PathLike[str], *, text: str | None = None) -> Topology:
     shown_path = Path(path)
     absolute = Path(os.path.abspath(path))
     findings = Findings(str(shown_path))
+    if text is None and not absolute.is_file():
+        remedy = missing_file_remedy(absolute.parent, absolute.name, (".yaml", ".yml"))
+        findings.mistake(Place(str(shown_path)), "there is no such setup file", remedy)
+        raise TopologyError(findings.mistakes)
     document = read_document(absolute, str(shown_path), findings, text)
     setup = _read_setup(findings, document, shown_path, absolute) if document else None
     if setup is not None:
         check_setup(findings, setup)
     if setup is None or findings.mistakes:
         raise TopologyError(findings.mistakes)
-    return _build(setup, absolute, tuple(findings.warnings))
+    topology = _build(setup, absolute)
+    check_plan(findings, plan(topology), setup)
+    if findings.mistakes:
+        raise TopologyError(findings.mistakes)
+    return replace(topology, warnings=tuple(findings.warnings))
 
 
 def _read_setup(findings: Findings, document: Item, shown_path: Path, path: Path) -> SetupDraft | None:
@@ -86,7 +97,7 @@ def _read_setup(findings: Findings, document: Item, shown_path: Path, path: Path
     if common is None:
         return None
     top = Fields(findings, "setup", common.place, common.value)
-    _check_top_level(findings, top.entries)
+    _check_top_level(findings, top)
     configs = ConfigReader(findings, path.parent, shown_path.parent)
     workers = WorkerReader(findings, configs, path.parent, shown_path.parent, top.item("base_config"))
     target = top.text("target_directory", DEFAULT_TARGET)
@@ -98,26 +109,24 @@ def _read_setup(findings: Findings, document: Item, shown_path: Path, path: Path
     )
 
 
-def _check_top_level(findings: Findings, entries: Mapping[Any, Entry]) -> None:
-    """Warn of keys that look like mistyped known ones; all others may hold templates and anchors."""
-    free = [key for key in TOP_LEVEL_KEYS if key not in entries]
-    for key, entry in entries.items():
+def _check_top_level(findings: Findings, top: Fields) -> None:
+    """Find keys that look like mistyped known ones; all others may hold templates and anchors."""
+    absent = [key for key in TOP_LEVEL_KEYS if key not in top.entries]
+    for key, entry in top.entries.items():
         if key in TOP_LEVEL_KEYS:
             continue
-        near = "Workers" if key == "Functions" and "Workers" in free else nearest(key, free, cutoff=0.75)
-        if near in ("Buffers", "Workers"):
-            findings.mistake(
-                entry.key_place, f"there is no '{near}', but {shown(key)}", f"did you mean '{near}'?"
-            )
-        elif near:
-            findings.warn(
-                entry.key_place,
-                f"the key {shown(key)} means nothing at the top level",
-                f"did you mean '{near}'?",
-            )
+        old_name = key == "Functions" and "Workers" in absent
+        meant = "Workers" if old_name else nearest(key, absent, cutoff=0.75)
+        if meant in ("Buffers", "Workers"):
+            what = f"there is no '{meant}:', but '{key}:'"
+            findings.mistake(entry.key_place, what, f"write '{meant}:', names of keys are exact")
+            top.mistyped.add(meant)
+        elif meant:
+            what = f"the key '{key}' means nothing at the top level"
+            findings.warn(entry.key_place, what, f"did you mean '{meant}'?")
 
 
-def _build(setup: SetupDraft, path: Path, warnings: tuple[str, ...]) -> Topology:
+def _build(setup: SetupDraft, path: Path) -> Topology:
     hosts = setup.hosts
     first_node = next(iter(hosts.nodes))
     workers = {name: _worker(draft, first_node) for name, draft in setup.workers.items()}
@@ -134,7 +143,6 @@ def _build(setup: SetupDraft, path: Path, warnings: tuple[str, ...]) -> Topology
         security=hosts.security,
         buffers=buffers,
         workers=workers,
-        warnings=warnings,
         resolved=_resolved(setup, buffers, workers, broker_node),
     )
 

@@ -193,7 +193,10 @@ class Topology:
         return tuple(dict.fromkeys(sink for worker in importers for sink in worker.sinks))
 
     def content_hash(self) -> str:
-        """Return a hash of all that the setup says, to compare between nodes; layout and comments do not count."""
+        """Return a hash of all that the setup says, to compare between nodes.
+
+        Layout and comments do not count. Contents of config files do, those of function files do not.
+        """
         return hashlib.sha256(json.dumps(self.resolved, sort_keys=True).encode()).hexdigest()
 
     def function_files(self) -> dict[str, str]:

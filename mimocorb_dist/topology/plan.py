@@ -81,6 +81,12 @@ class WorkerPlan:
     observes: tuple[EndPlan, ...]
     processes: int
 
+    @property
+    def rings(self) -> tuple[str, ...]:
+        """Names of all rings that it uses on this node."""
+        ends = (*self.sources, *self.sinks, *self.observes)
+        return tuple(dict.fromkeys(end.ring for end in ends))
+
 
 @dataclass(frozen=True)
 class LinkPlan:
@@ -99,8 +105,8 @@ class LinkPlan:
     target_ring
         What the receiver writes.
     release
-        When the sender may free its slot: ``read`` when the copy has been released by its readers, ``published``
-        when the copy lies in the home ring.
+        When the sender may free its slot: ``read`` when the readers of the copy have released it,
+        ``published`` when the copy lies in the home ring.
     """
 
     name: str
@@ -144,6 +150,8 @@ class Plan:
 
     Parameters
     ----------
+    topology
+        The setup.
     nodes
         Plans of the nodes, by name.
     links, views
@@ -152,6 +160,7 @@ class Plan:
         Names of the workers by their distance from the importers: data flow from each stage to later ones.
     """
 
+    topology: Topology
     nodes: Mapping[str, NodePlan]
     links: tuple[LinkPlan, ...]
     views: tuple[ViewPlan, ...]
@@ -316,6 +325,7 @@ def plan(topology: Topology) -> Plan:
     for buffer in topology.buffers.values():
         planner.plan_buffer(buffer)
     return Plan(
+        topology=topology,
         nodes={node.name: planner.node_plan(node) for node in topology.nodes.values()},
         links=tuple(planner.links),
         views=tuple(planner.views),

@@ -18,7 +18,10 @@ PACKAGE = "mimocorb_dist.functions"
 
 @dataclass(frozen=True)
 class Ports:
-    """How many buffers a function wants: lowest and highest number (None: any), and whether all are of one type."""
+    """How many buffers a function wants: lowest and highest number (None: any).
+
+    `same_type` tells that its sinks must be of the type of its source.
+    """
 
     sources: tuple[int, int | None]
     sinks: tuple[int, int | None]

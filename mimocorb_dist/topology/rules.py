@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .fields import check_reference
-from .findings import nearest, suggest
-from .flow import Ends, find_cycles, path_text
+from .findings import nearest
+from .flow import Ends, find_cycles
 from .hosts import check_node
-from .prebuilt import Ports, ports_of
+from .prebuilt import ports_of
 
 if TYPE_CHECKING:
     from .drafts import BufferDraft, SetupDraft, WorkerDraft
@@ -18,18 +18,17 @@ if TYPE_CHECKING:
 
 def check_setup(findings: Findings, setup: SetupDraft) -> None:
     """Note every mistake that only shows when the parts of a setup are seen together."""
-    unknown = _check_references(findings, setup)
+    _check_references(findings, setup)
     for worker in setup.workers.values():
-        _check_buffers_of(findings, worker, setup)
+        if worker.complete:
+            _check_buffers_of(findings, worker, setup)
     _check_cycles(findings, setup)
     if all(worker.complete for worker in setup.workers.values()):
-        _check_use(findings, setup, excused=unknown)
+        _check_use(findings, setup)
     _warn_of_placement(findings, setup)
 
 
-def _check_references(findings: Findings, setup: SetupDraft) -> set[str]:
-    """Return the buffers that unknown names probably mean: nothing more is to be said about their use."""
-    meant = set()
+def _check_references(findings: Findings, setup: SetupDraft) -> None:
     for buffer in setup.buffers.values():
         if buffer.node:
             check_node(findings, buffer.node, setup.hosts, f"buffer '{buffer.name}'")
@@ -37,89 +36,72 @@ def _check_references(findings: Findings, setup: SetupDraft) -> set[str]:
         label = f"worker '{worker.name}'"
         for node in worker.nodes:
             check_node(findings, node, setup.hosts, label)
-        for reference in (*worker.sources, *worker.sinks, *worker.observes):
-            if not check_reference(findings, reference, setup.buffers, "buffer", label):
-                worker.complete = (
-                    worker.complete and (near := nearest(reference.name, setup.buffers)) is not None
-                )
-                meant.add(near or "" if worker.complete else "")
-    return meant
+        for reference in _references(worker):
+            check_reference(findings, reference, setup.buffers, "buffer", label)
+
+
+def _references(worker: WorkerDraft) -> tuple[Reference, ...]:
+    return (*worker.sources, *worker.sinks, *worker.observes)
 
 
 def _check_buffers_of(findings: Findings, worker: WorkerDraft, setup: SetupDraft) -> None:
-    label = f"worker '{worker.name}'"
-    if worker.complete and not (worker.sources or worker.sinks or worker.observes):
+    if not _references(worker):
         findings.mistake(
             worker.place,
-            f"{label} has no sources, no sinks and observes nothing",
-            "name the buffers that it reads, writes or observes: 'sources: [...]', 'sinks: [...]', 'observes: [...]'",
+            f"worker '{worker.name}' has no sources, no sinks and observes nothing",
+            "name its buffers with 'sources: [...]', 'sinks: [...]' or 'observes: [...]'",
         )
         return
-    ports = ports_of(worker.function.name) if worker.function and not worker.file else None
-    if ports and worker.function and worker.complete:
-        _check_number(findings, worker, "sources", worker.sources, ports.sources)
-        _check_number(findings, worker, "sinks", worker.sinks, ports.sinks)
-        _check_number(findings, worker, "observes", worker.observes, ports.observes)
-        _check_types(findings, worker, ports, setup)
+    if worker.function is None or worker.file is not None:
+        return
+    ports = ports_of(worker.function.name)
+    if ports is not None:
+        for key, limits in (("sources", ports.sources), ("sinks", ports.sinks), ("observes", ports.observes)):
+            _check_number(findings, worker, worker.function.name, key, limits)
+        if ports.same_type:
+            _check_types(findings, worker, worker.function.name, setup)
 
 
 def _check_number(
-    findings: Findings,
-    worker: WorkerDraft,
-    key: str,
-    names: tuple[Reference, ...],
-    limits: tuple[int, int | None],
+    findings: Findings, worker: WorkerDraft, function: str, key: str, limits: tuple[int, int | None]
 ) -> None:
+    names: tuple[Reference, ...] = getattr(worker, key)
     low, high = limits
     if len(names) >= low and (high is None or len(names) <= high):
         return
-    assert worker.function is not None
-    wanted = str(low) if low == high else f"at least {low}" if high is None else f"{low} to {high}"
-    remedy = (
-        f"remove '{key}'"
-        if high == 0
-        else f"write '{key}: [name of a buffer]'"
-        if not names
-        else f"leave {wanted} of them"
-    )
+    verb = "observes" if key == "observes" else f"has {key}"
+    if high == 0:
+        wants = "observes nothing" if key == "observes" else f"has no {key}"
+    else:
+        wants = f"{verb}: {'exactly' if low == high else 'at least'} {low}"
     findings.mistake(
         names[0].place if names else worker.place,
-        f"worker '{worker.name}': {worker.function.name} wants {wanted if high else 'no'} {key}, here {_are(len(names))}",
-        remedy,
+        f"worker '{worker.name}' names {len(names)} {'buffer' if len(names) == 1 else 'buffers'} in {key}, "
+        f"but {function} {wants}",
+        f"remove '{key}'" if high == 0 else f"write '{key}: [{'name of a buffer' if low < 2 else '...'}]'",
     )
 
 
-def _are(number: int) -> str:
-    return "is none" if not number else "is 1" if number == 1 else f"are {number}"
-
-
-def _check_types(findings: Findings, worker: WorkerDraft, ports: Ports, setup: SetupDraft) -> None:
-    if not ports.same_type or len(worker.sources) != 1 or worker.function is None:
-        return
-    source = setup.buffers.get(worker.sources[0].name)
+def _check_types(findings: Findings, worker: WorkerDraft, function: str, setup: SetupDraft) -> None:
+    """Note sinks that cannot hold what a function copies from its only source."""
+    source = setup.buffers.get(worker.sources[0].name) if len(worker.sources) == 1 else None
     for reference in worker.sinks:
         sink = setup.buffers.get(reference.name)
         difference = _difference(source, sink) if source and sink else None
         if difference and source:
             findings.mistake(
                 reference.place,
-                f"worker '{worker.name}': {worker.function.name} copies events from '{source.name}' to '{reference.name}', "
-                f"but they differ in {difference}",
+                f"worker '{worker.name}': {function} copies events from '{source.name}' to "
+                f"'{reference.name}', which differ in {difference}",
                 "give both buffers the same data_length and data_dtype",
             )
 
 
 def _difference(source: BufferDraft, sink: BufferDraft) -> str | None:
-    if (
-        source.data_length is None
-        or sink.data_length is None
-        or source.data_dtype is None
-        or sink.data_dtype is None
-    ):
-        return None
-    if source.data_length != sink.data_length:
+    """Return how two buffers differ; None if they do not, or if one of them is wrong anyway."""
+    if source.data_length and sink.data_length and source.data_length != sink.data_length:
         return f"data_length ({source.data_length} and {sink.data_length})"
-    if source.data_dtype != sink.data_dtype:
+    if source.data_dtype and sink.data_dtype and source.data_dtype != sink.data_dtype:
         return f"data_dtype ({_fields(source)} and {_fields(sink)})"
     return None
 
@@ -129,63 +111,50 @@ def _fields(buffer: BufferDraft) -> str:
 
 
 def _check_cycles(findings: Findings, setup: SetupDraft) -> None:
-    ends = {worker.name: draft_ends(worker) for worker in setup.workers.values()}
+    # A worker that observes and writes ends after what it observes, so it can close a circle too.
+    ends = {
+        worker.name: Ends(
+            tuple(reference.name for reference in (*worker.sources, *worker.observes)),
+            tuple(reference.name for reference in worker.sinks),
+        )
+        for worker in setup.workers.values()
+    }
     for cycle in find_cycles(ends):
         closing = setup.workers[cycle[-2]]
-        place = next(sink.place for sink in closing.sinks if sink.name == cycle[0])
         findings.mistake(
-            place,
-            f"the data flow runs in a circle: {path_text(cycle)}",
-            "a run with it could never end; let one of these workers write to a new buffer",
+            next(sink.place for sink in closing.sinks if sink.name == cycle[0]),
+            f"the data flow runs in a circle: {' -> '.join(cycle)}",
+            "such a run could never end; let one of these workers write to another buffer",
         )
 
 
-def draft_ends(worker: WorkerDraft) -> Ends:
-    """Return the buffers of a worker, for the data flow; a worker that observes waits for those buffers' end too."""
-    return Ends(
-        tuple(reference.name for reference in (*worker.sources, *worker.observes)),
-        tuple(reference.name for reference in worker.sinks),
-    )
-
-
-def _check_use(findings: Findings, setup: SetupDraft, excused: set[str]) -> None:
+def _check_use(findings: Findings, setup: SetupDraft) -> None:
     workers = setup.workers.values()
     read = {reference.name for worker in workers for reference in worker.sources}
     written = {reference.name for worker in workers for reference in worker.sinks}
     observed = {reference.name for worker in workers for reference in worker.observes}
+    used = read | written | observed
+    # An unknown name most likely means the buffer that is like it: its other faults are no news.
+    excused = {nearest(name, setup.buffers) for name in used - set(setup.buffers)}
     for name, buffer in setup.buffers.items():
         if name in excused:
             continue
-        label = f"buffer '{name}'"
-        if name not in read | written | observed:
-            findings.mistake(
-                buffer.place,
-                f"{label} is used by no worker",
-                "remove it, or name it in a worker's sinks and another's sources",
-            )
+        if name not in used:
+            what = f"no worker uses buffer '{name}'"
+            findings.mistake(buffer.place, what, "remove it, or name it in sinks and sources of workers")
             continue
         if name not in written:
-            findings.mistake(
-                buffer.place, f"nobody writes {label}", f"add it to the sinks of a worker: 'sinks: [{name}]'"
-            )
+            what = f"no worker writes buffer '{name}'"
+            findings.mistake(buffer.place, what, f"add it to the sinks of a worker: 'sinks: [{name}]'")
         if name in read:
             continue
         if name in observed:
-            findings.warn(
-                buffer.place,
-                f"nobody reads {label}, it is only observed",
-                "its events are released as soon as they are written",
-            )
+            what = f"no worker reads buffer '{name}', it is only observed"
+            findings.warn(buffer.place, what, "its events are released as soon as they are written")
         else:
-            findings.mistake(
-                buffer.place,
-                f"nobody reads {label}, so it would fill up and stop the run",
-                f"add a worker that reads it, for example '{_free_name(setup, 'drain')}: {{function: exporters.drain, sources: [{name}]}}'",
-            )
-
-
-def _free_name(setup: SetupDraft, name: str) -> str:
-    return name if name not in setup.workers else f"{name}_2"
+            what = f"no worker reads buffer '{name}', so it would fill up and stop the run"
+            drain = f"{{function: exporters.drain, sources: [{name}]}}"
+            findings.mistake(buffer.place, what, f"add a worker that does, if only 'drain_{name}: {drain}'")
 
 
 def _warn_of_placement(findings: Findings, setup: SetupDraft) -> None:
@@ -194,16 +163,13 @@ def _warn_of_placement(findings: Findings, setup: SetupDraft) -> None:
         if len(nodes) > 1 and not worker.nodes:
             findings.warn(
                 worker.place,
-                f"worker '{worker.name}' names no node and runs on '{nodes[0]}', the first",
-                f"say where it runs: 'node: {nodes[0]}' (nodes: {', '.join(nodes)})",
+                f"worker '{worker.name}' names no node, so it runs on the first, '{nodes[0]}'",
+                f"say where it runs with 'node:' (nodes: {', '.join(nodes)})",
             )
-        total = worker.processes * max(1, len(worker.nodes))
-        if total > 1 and worker.complete and not worker.sources and not worker.observes:
+        processes = worker.processes * max(1, len(worker.nodes))
+        if processes > 1 and worker.complete and not worker.sources and not worker.observes:
             findings.warn(
                 worker.processes_place,
-                f"worker '{worker.name}' imports with {total} processes, each of which counts its own events",
-                "event numbers will occur several times; use one process unless that is meant",
+                f"worker '{worker.name}' imports with {processes} processes, and each counts its own events",
+                "use one process unless event numbers may occur several times",
             )
-
-
-__all__ = ["check_setup", "draft_ends", "suggest"]

@@ -99,7 +99,7 @@ def file_hashes(directory: Path, files: Iterable[Path]) -> dict[str, str]:
         if name in hashes:
             continue
         hashes[name] = hashlib.sha256(path.read_bytes()).hexdigest()
-        for module in read_code(path).imports:
+        for module in _imports_of(path):
             beside = path.parent.joinpath(*module.split("."))
             waiting += [
                 found for found in (beside.with_suffix(".py"), beside / "__init__.py") if found.is_file()
@@ -107,8 +107,15 @@ def file_hashes(directory: Path, files: Iterable[Path]) -> dict[str, str]:
     return dict(sorted(hashes.items()))
 
 
+def _imports_of(path: Path) -> frozenset[str]:
+    try:
+        return read_code(path).imports
+    except SyntaxError:  # whoever imports it is told so
+        return frozenset()
+
+
 def _top_level(statements: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield the statements that run when the module is imported, also those inside if, try, with and loops."""
+    """Yield the statements that run when the module is imported, also those in if, try, with and loops."""
     for statement in statements:
         yield statement
         if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):

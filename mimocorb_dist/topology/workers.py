@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from .configs import missing_file_remedy, resolve
 from .drafts import WorkerDraft
-from .fields import Fields, Reference, section, usable_name
+from .fields import Fields, Reference, check_name, section
 from .findings import suggest
 from .model import Place
 from .prebuilt import problem_with
@@ -79,7 +79,7 @@ class WorkerReader:
             )
         drafts = {}
         for name, entry in (entries or {}).items():
-            if usable_name(self._findings, name, entry.key_place, "worker"):
+            if check_name(self._findings, name, entry.key_place, "worker") is not None:
                 draft = self._read_worker(name, entry)
                 if draft is not None:
                     drafts[name] = draft
@@ -131,13 +131,15 @@ class WorkerReader:
     def _check_file(self, label: str, file: Reference, function: Reference | None) -> Path:
         path = resolve(self._directory, file.name)
         if not path.is_file():
-            remedy = missing_file_remedy(self._directory, path, (".py",))
+            remedy = missing_file_remedy(self._directory, file.name, (".py",))
             self._findings.mistake(file.place, f"{label}: there is no file '{file.name}'", remedy)
             return path
         try:
             code = read_code(path)
         except SyntaxError as error:
-            place = Place(str(self._shown_directory / file.name), error.lineno or 1, error.offset or 1)
+            place = Place(
+                str(resolve(self._shown_directory, file.name)), error.lineno or 1, error.offset or 1
+            )
             self._findings.mistake(
                 place, f"this is not valid Python ({error.msg})", f"correct it; {label} needs the file"
             )

@@ -1,0 +1,77 @@
+"""What a plan needs, against what a ring, a host and a range of ports can give."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from .hosts import is_loopback
+
+if TYPE_CHECKING:
+    from .drafts import SetupDraft
+    from .findings import Findings
+    from .model import Topology
+    from .plan import NodePlan, Plan
+
+MAX_GROUPS = 64
+MAX_ATTACHED = 250
+"""Processes on one ring; a ring has room for a few more, for looking at it from outside."""
+
+
+def check_plan(findings: Findings, plan: Plan, setup: SetupDraft) -> None:
+    """Note every mistake that only shows in the plan, and warn of nodes without work."""
+    for node_plan in plan.nodes.values():
+        _check_rings(findings, node_plan)
+        name = node_plan.node.name
+        if not node_plan.workers and not node_plan.rings and name != plan.topology.broker_node:
+            what = f"node '{name}' has no worker and no buffer"
+            findings.warn(setup.hosts.places[name], what, "remove it, or name it in 'node:'")
+    _check_ports(findings, plan, setup)
+
+
+def _check_rings(findings: Findings, plan: NodePlan) -> None:
+    attached = _attached(plan)
+    for ring in plan.rings:
+        label = f"buffer '{ring.buffer.name}' on node '{plan.node.name}'"
+        if len(ring.groups) > MAX_GROUPS:
+            what = f"{label} is delivered to {len(ring.groups)} workers and nodes"
+            findings.mistake(ring.buffer.place, what, f"{MAX_GROUPS} are possible")
+        if attached[ring.ring] > MAX_ATTACHED:
+            what = f"{label} is used by {attached[ring.ring]} processes"
+            remedy = f"{MAX_ATTACHED} are possible; lower number_of_processes of its workers"
+            findings.mistake(ring.buffer.place, what, remedy)
+
+
+def _attached(plan: NodePlan) -> Counter[str]:
+    """Count the processes that use each ring of a node."""
+    attached: Counter[str] = Counter()
+    for worker in plan.workers:
+        for ring in worker.rings:
+            attached[ring] += worker.processes
+    attached.update(link.source_ring for link in plan.links_out)
+    attached.update(link.target_ring for link in plan.links_in)
+    attached.update(view.source_ring for view in plan.views_out)
+    attached.update(view.target_ring for view in plan.views_in)
+    return attached
+
+
+def _check_ports(findings: Findings, plan: Plan, setup: SetupDraft) -> None:
+    """Note a range of ports with fewer ports than a host has links and views that end there."""
+    if plan.topology.data_ports is None or setup.hosts.ports_place is None:
+        return
+    low, high = plan.topology.data_ports
+    needed: Counter[str] = Counter()
+    for node in plan.nodes.values():
+        needed[_machine(plan.topology, node.node.name)] += len(node.links_in) + len(node.views_in)
+    machine, most = max(needed.items(), key=lambda item: item[1])
+    if most > high - low + 1:
+        findings.mistake(
+            setup.hosts.ports_place,
+            f"Broker: ports [{low}, {high}] are too few: {most} links and views end on {machine}",
+            f"write a range of at least {most} ports",
+        )
+
+
+def _machine(topology: Topology, node: str) -> str:
+    host = topology.nodes[node].host
+    return "this machine" if host is None or is_loopback(host) else host
