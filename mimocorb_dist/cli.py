@@ -3,7 +3,7 @@
 Each command imports what it needs when it runs, so that ``--help`` is there at once.
 
 Exit status: 0 when all is well, 1 when a run failed or a command was refused, 2 when nothing was begun because
-the command line, the setup or the surroundings are wrong.
+the command line, the setup or its surroundings are wrong.
 """
 
 from __future__ import annotations
