@@ -52,6 +52,7 @@ class Header(IntEnum):
     RETIRED_DEAD_NS = 12
     RETIRED_LIVE_NS = 13
     SPEC_LENGTH = 14
+    CLAIM_LIMIT = 15  # total of claims at which no event is left; under the writers' lock
 
 
 UNLIMITED = (1 << 64) - 1

@@ -232,6 +232,7 @@ class Ring:
     def limit_events(self, count: int) -> None:
         """Let at most `count` further events be published."""
         with self.free:
+            self.header[Header.CLAIM_LIMIT] = self.table.claimed_total() + count
             self.header[Header.EVENTS_LEFT] = count
         self.free.push(WAKE)
 
@@ -274,6 +275,7 @@ class Ring:
                 redelivered += self._requeue(index, member)
             self._retire(member)
         self._rebuild_free_queue()
+        self.wake_readers()  # it may have closed, and died before it told them
         return Recovery(redelivered=redelivered, freed=freed)
 
     def rescue(self, group: str) -> Iterator[Event]:
@@ -389,7 +391,7 @@ class Ring:
         with self.free:
             freed = self.table.give_back_claimed(member)
             if self.header[Header.EVENTS_LEFT] != UNLIMITED:
-                self.header[Header.EVENTS_LEFT] += freed
+                self.header[Header.EVENTS_LEFT] = self.header[Header.CLAIM_LIMIT] - self.table.claimed_total()
             return freed
 
     def _rebuild_free_queue(self) -> None:

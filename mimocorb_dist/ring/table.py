@@ -239,6 +239,10 @@ class SlotTable:
         """Count the events published so far."""
         return int(self.all_written.sum())
 
+    def claimed_total(self) -> int:
+        """Count the events published or being written. Under the writers' lock."""
+        return int(self.all_claimed.sum())
+
     def _split(self, tokens: Words) -> tuple[Slots, Words]:
         tokens = tokens[tokens != np.uint64(WAKE_VALUE)]
         slots = (tokens & np.uint64(SLOT_MASK)).astype(np.int64)

@@ -129,6 +129,21 @@ class BufferWriter(Interface):
         self._publish(slot)
         return True
 
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until there is a slot for the next event.
+
+        Parameters
+        ----------
+        timeout_s
+            How long to wait in s; None: as long as it takes, 0: not at all.
+
+        Returns
+        -------
+        bool
+            False after the time-out, or when the event limit of the run is reached (`ring.limit_reached`).
+        """
+        return bool(self._ahead) or self._claim(1, timeout_s)
+
     def copy(self, metadata: npt.NDArray[np.void], data: npt.NDArray[Any]) -> bool:
         """Do as `put` does, with the metadata of an event, shape (1,)."""
         ahead = self._ahead
