@@ -7,6 +7,7 @@ here.
 from __future__ import annotations
 
 from .describe import describe
+from .graph import draw
 from .loading import load
 from .model import Buffer, Node, Place, Topology, Worker
 from .plan import LinkPlan, NodePlan, Plan, RingPlan, ViewPlan, WorkerPlan, plan
@@ -24,6 +25,7 @@ __all__ = [
     "Worker",
     "WorkerPlan",
     "describe",
+    "draw",
     "load",
     "plan",
 ]

@@ -68,16 +68,14 @@ def _node_lines(plan: Plan, node: NodePlan) -> list[str]:
 def _ring_row(ring: RingPlan, node: NodePlan) -> tuple[str, ...]:
     buffer = ring.buffer
     name = ring.ring
-    writers = [worker.worker.name for worker in node.workers if any(end.ring == name for end in worker.sinks)]
+    writers = [part.worker.name for part in node.workers if any(end.ring == name for end in part.sinks)]
     writers += [link.name for link in node.links_in if link.target_ring == name]
     writers += [view.name for view in node.views_in if view.target_ring == name]
-    readers = [
-        worker.worker.name for worker in node.workers if any(end.ring == name for end in worker.sources)
-    ]
+    readers = [part.worker.name for part in node.workers if any(end.ring == name for end in part.sources)]
     readers += [link.name for link in node.links_out if link.source_ring == name]
     return (
         name,
-        f"{ring.slot_count} x {_size(buffer.event_bytes)}",
+        f"{ring.slot_count} x {size_text(buffer.event_bytes)}",
         megabytes(ring_bytes(ring)),
         buffer.delivery,
         f"{_names(writers)} => {_names(readers) if readers else '(only observed)'}",
@@ -115,7 +113,8 @@ def _count(things: Sequence[object] | Iterable[object], what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _size(size_bytes: int) -> str:
+def size_text(size_bytes: int) -> str:
+    """Return a size as text with a unit that fits."""
     for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size_bytes >= factor:
             return f"{size_bytes / factor:.3g} {unit}"

@@ -26,8 +26,8 @@ def to_common_form(document: Item, findings: Findings) -> Item | None:
         entry = entries["RingBuffer"] if "RingBuffer" in entries else entries["Functions"]
         findings.mistake(
             entry.key_place,
-            "this setup is in the dialect of mimoCoRB 1 (RingBuffer, Functions); this version reads setups of "
-            "mimoCoRB2",
+            "this setup is in the dialect of mimoCoRB 1 (RingBuffer, Functions); this version reads "
+            "setups of mimoCoRB2",
             "write buffers under 'Buffers:' and functions under 'Workers:', each with a name of its own",
         )
         return None

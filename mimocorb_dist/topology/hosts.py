@@ -159,8 +159,8 @@ def _check_reachable(findings: Findings, draft: HostsDraft) -> None:
         if draft.security is None:
             findings.mistake(
                 draft.host_places[node.name],
-                f"node '{node.name}': host {node.host} is on a network, which needs keys; they come in a later "
-                "release",
+                f"node '{node.name}': host {node.host} is on a network, which needs keys; they come in "
+                "a later release",
                 "in a network that you trust write 'security: none' at the top level of the setup",
             )
     if not open_nodes:

@@ -84,8 +84,8 @@ class WorkerPlan:
     @property
     def rings(self) -> tuple[str, ...]:
         """Names of all rings that it uses on this node."""
-        ends = (*self.sources, *self.sinks, *self.observes)
-        return tuple(dict.fromkeys(end.ring for end in ends))
+        read = [source.ring for source in self.sources]
+        return tuple(dict.fromkeys([*read, *(end.ring for end in (*self.sinks, *self.observes))]))
 
 
 @dataclass(frozen=True)
