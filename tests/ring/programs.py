@@ -1,0 +1,245 @@
+"""What the processes do that tests start and kill; each function here can be named to `MemberHost.start`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import mimocorb_dist.ring
+from mimocorb_dist.ring import METADATA_DTYPE, BufferReader, BufferWriter, EndOfStream, Ring
+from mimocorb_dist.ring.interface import Pace
+from tests.ring.ledger import Ledger
+from tests.ring.rings import checked_counter, payload, put
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+_RING_FILES = str(Path(mimocorb_dist.ring.__file__).parent)
+TOTAL_STEPS, STARTED, DONE, SEEN = 0, 1, 2, 3
+"""Words of a scenario's ledger; from SEEN on, how often each event was seen."""
+
+
+def scenario(name: str, path: str, ledger_path: str, step: int, granularity: str) -> None:
+    """Run a scenario, and die at the given step (line or opcode) of the ring's code."""
+    ledger = Ledger(ledger_path)
+    Pace.next = lambda self, *_, **__: min(4, self.share)  # type: ignore[method-assign]  # claim ahead, always as many
+    ring = Ring.open(path)
+    counter = _StepCounter(step, by_opcode=granularity == "opcode")
+    sys.settrace(counter.trace)
+    try:
+        SCENARIOS[name](ring, ledger)
+    finally:
+        sys.settrace(None)
+        ledger[TOTAL_STEPS] = counter.steps
+
+
+class _StepCounter:
+    """Counts steps of the ring's code, and kills this process at one of them."""
+
+    def __init__(self, fatal_step: int, by_opcode: bool) -> None:
+        self.steps = 0
+        self._fatal_step = fatal_step
+        self._event = "opcode" if by_opcode else "line"
+
+    def trace(self, frame: FrameType, event: str, _: object) -> Any:
+        if not frame.f_code.co_filename.startswith(_RING_FILES):
+            return None
+        if self._event == "opcode":
+            frame.f_trace_opcodes = True
+        if event == self._event:
+            self.steps += 1
+            if self.steps == self._fatal_step:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return self.trace
+
+
+# Writers: events 0, 1, 2, ...; STARTED counts those begun, DONE those surely published.
+
+
+def _put(ring: Ring, ledger: Ledger, count: int = 5, first: int = 0) -> BufferWriter:
+    writer = BufferWriter(ring)
+    for counter in range(first, first + count):
+        ledger[STARTED] = counter + 1
+        if put(writer, counter):
+            ledger[DONE] = counter + 1
+    return writer
+
+
+def _close(ring: Ring, ledger: Ledger) -> None:
+    BufferWriter(ring).close()
+
+
+def _put_and_close(ring: Ring, ledger: Ledger) -> None:
+    _put(ring, ledger, 2).close()
+
+
+def _copy(ring: Ring, ledger: Ledger) -> None:
+    writer = BufferWriter(ring)
+    for counter in range(3):
+        ledger[STARTED] = counter + 1
+        writer.copy(_metadata(counter), payload(counter))
+        ledger[DONE] = counter + 1
+
+
+def _write_in_blocks(ring: Ring, ledger: Ledger) -> None:
+    writer = BufferWriter(ring)
+    for counter in range(3):
+        ledger[STARTED] = counter + 1
+        with writer as (metadata, data):
+            metadata[:], data[:] = _metadata(counter), payload(counter)
+        ledger[DONE] = counter + 1
+        try:
+            with writer as (metadata, data):
+                data["value"] = -1
+                raise LookupError
+        except LookupError:
+            pass
+
+
+def _write_batches(ring: Ring, ledger: Ledger, size: int = 3) -> None:
+    writer = BufferWriter(ring)
+    done = 0
+    for _ in range(2):
+        with writer.batch(size) as (metadata, data):
+            ledger[STARTED] = done + len(data)
+            for k in range(len(data)):
+                metadata[k : k + 1], data[k] = _metadata(done + k), payload(done + k)
+        done += len(data)
+        ledger[DONE] = done
+
+
+def _write_large_batches(ring: Ring, ledger: Ledger) -> None:
+    _write_batches(ring, ledger, 200)
+
+
+def _write_arrays(ring: Ring, ledger: Ledger) -> None:
+    ledger[STARTED] = 5
+    data = np.stack([payload(counter) for counter in range(5)])
+    BufferWriter(ring).write(data, np.concatenate([_metadata(counter) for counter in range(5)]))
+    ledger[DONE] = 5
+
+
+def _abandon(ring: Ring, ledger: Ledger) -> None:
+    writer = BufferWriter(ring)
+    run = writer.reserve(3)
+    assert run is not None
+    run.data["value"] = -1
+    writer.abandon(run)
+    ledger[STARTED] = 1
+    put(writer, 0)
+    ledger[DONE] = 1
+    writer.close()
+
+
+# Readers: SEEN + counter counts how often an event was seen, noted before its release.
+
+
+def _see(ledger: Ledger, metadata: Any, data: Any) -> None:
+    for k in range(len(metadata)):
+        counter = checked_counter(metadata[k : k + 1], data[k])
+        ledger[SEEN + counter] += 1
+
+
+def _read(ring: Ring, ledger: Ledger) -> None:
+    reader = BufferReader(ring, ring.spec.groups[0])
+    for _ in range(5):
+        with reader as (metadata, data):
+            ledger[STARTED] += 1
+            _see(ledger, metadata, [data])
+        ledger[DONE] += 1
+
+
+def _read_and_close(ring: Ring, ledger: Ledger) -> None:
+    reader = BufferReader(ring, ring.spec.groups[0])
+    with reader as (metadata, data):
+        ledger[STARTED] += 1
+        _see(ledger, metadata, [data])
+    ledger[DONE] += 1
+    reader.close()
+
+
+def _read_batches(ring: Ring, ledger: Ledger, size: int = 3) -> None:
+    reader = BufferReader(ring, ring.spec.groups[0])
+    for _ in range(2):
+        with reader.batch(size) as (metadata, data):
+            assert metadata is not None
+            ledger[STARTED] += len(metadata)
+            _see(ledger, metadata, data)
+        ledger[DONE] += len(metadata)
+
+
+def _read_large_batches(ring: Ring, ledger: Ledger) -> None:
+    _read_batches(ring, ledger, 200)
+
+
+def _read_and_fail(ring: Ring, ledger: Ledger) -> None:
+    """The user function raises: the event counts as not read."""
+    reader = BufferReader(ring, ring.spec.groups[0])
+    for _ in range(2):
+        try:
+            with reader:
+                raise LookupError
+        except LookupError:
+            pass
+
+
+def _take_and_release(ring: Ring, ledger: Ledger) -> None:
+    """Release out of order, and give a part back."""
+    reader = BufferReader(ring, ring.spec.groups[0])
+    first, second = reader.take(3), reader.take(3)
+    assert first is not None and second is not None
+    for run in (first, second):
+        ledger[STARTED] += run.count
+        _see(ledger, run.metadata, run.data)
+    reader.release(second)
+    ledger[DONE] += second.count
+    done, back = first.split(1)
+    for k in range(back.count):
+        ledger[SEEN + int(back.metadata["counter"][k])] -= 1
+    reader.requeue(back)
+    reader.release(done)
+    ledger[DONE] += 1
+
+
+def _read_to_the_end(ring: Ring, ledger: Ledger) -> None:
+    reader = BufferReader(ring, ring.spec.groups[0])
+    while True:
+        try:
+            run = reader.take()
+        except EndOfStream:
+            return
+        assert run is not None
+        ledger[STARTED] += 1
+        _see(ledger, run.metadata, run.data)
+        reader.release(run)
+        ledger[DONE] += 1
+
+
+SCENARIOS: dict[str, Callable[[Ring, Ledger], object]] = {
+    "put": _put,
+    "close": _close,
+    "put and close": _put_and_close,
+    "copy": _copy,
+    "write in blocks": _write_in_blocks,
+    "write batches": _write_batches,
+    "write large batches": _write_large_batches,
+    "write arrays": _write_arrays,
+    "abandon": _abandon,
+    "read": _read,
+    "read and close": _read_and_close,
+    "read batches": _read_batches,
+    "read large batches": _read_large_batches,
+    "read and fail": _read_and_fail,
+    "take and release": _take_and_release,
+    "read to the end": _read_to_the_end,
+}
+
+
+def _metadata(counter: int) -> np.ndarray[Any, Any]:
+    return np.array([(counter, counter * 0.5, counter * 0.25)], METADATA_DTYPE)
