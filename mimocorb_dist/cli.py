@@ -2,8 +2,8 @@
 
 Each command imports what it needs when it runs, so that ``--help`` is there at once.
 
-Exit status: 0 when all is well, 1 when a run failed or a command was refused, 2 when nothing was begun because
-the command line, the setup or its surroundings are wrong.
+Exit status: 0 when all is well, 1 when a run failed or a command was refused, 2 when nothing was begun
+because the command line, the setup or its surroundings are wrong.
 """
 
 from __future__ import annotations
@@ -106,9 +106,9 @@ def check(setup: Path | None) -> None:
 )
 def graph(setup: Path | None, output: Path) -> None:
     """Draw the data flow of a setup."""
-    from mimocorb_dist.topology import draw, load, plan
+    from mimocorb_dist.topology import draw, load
 
-    draw(plan(load(setup or _default_setup())), output)
+    draw(load(setup or _default_setup()), output)
     click.echo(output)
 
 
