@@ -1,0 +1,361 @@
+"""Templates that work on many events at once, as arrays: numpy's speed for small events at high rates.
+
+They are used as those for single events are. A batch is what there is, up to `limit` events: at low rates one
+event, at high rates many, so nothing waits for a batch to fill.
+"""
+
+from __future__ import annotations
+
+from time import monotonic, time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .fit import describe_value, fill, misfit
+from .importer import BOOK_EVERY_S, Source
+from .processor import one_for_each
+from .stopping import Calls, WorkerStop, calls
+from .template import MANY, Template, Unusable, counter_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator
+
+    from mimocorb_dist.ring import BufferWriter
+
+    from .io import Data, Metadata
+
+LIMIT = 1024
+"""Most events in a batch, unless the template is made with another `limit`."""
+
+_Index = npt.NDArray[np.int64]
+
+
+class BatchImporter(Source):
+    """Take arrays of events from a generator and write them to the only sink.
+
+    Counters go on from event to event. All events of an array have the time at which it was yielded, and the
+    same share of dead time as long as they fit into the free slots.
+
+    Examples
+    --------
+    >>> def noise(io):
+    ...     importer = BatchImporter(io)
+    ...     def ufunc():
+    ...         for _ in range(io["n_batches"]):
+    ...             yield np.random.normal(size=(100, importer.data_example.size))
+    ...     importer(ufunc)
+    """
+
+    @calls(Calls.SOURCE)
+    def __call__(self, ufunc: Callable[[], Iterable[Any]] | None = None) -> None:
+        """Write what the generator yields until it ends, the run stops or its event limit is reached.
+
+        Parameters
+        ----------
+        ufunc
+            Function without arguments that returns a generator. It yields arrays of shape (k, data_length),
+            or (k,) if data_length is 1, of the buffer's dtype or of plain numbers that go to every field; or
+            a mapping of fields to such arrays. It ends with None, or just ends.
+
+        Raises
+        ------
+        UfuncError
+            If the generator raises, or yields what does not fit.
+        """
+        generator = self._generator(ufunc)
+        self.io.stop.deferred = True
+        self.logger.info("BatchImporter started")
+        counter, dead_s = self.counter, 0.0
+        last = booked = self._booked_s = monotonic()
+        try:
+            for data in generator:
+                t_data = monotonic()
+                if data is None:
+                    break
+                events = events_for(data, self.writer)
+                done, waited, last = self._write(events, counter, t_data, last)
+                counter += done
+                dead_s += waited
+                if done < len(events):
+                    break
+                if last - booked > BOOK_EVERY_S:
+                    if not self._book(counter, last, dead_s):
+                        break
+                    booked, dead_s = last, 0.0
+        except WorkerStop:
+            self.logger.info("BatchImporter: its source was interrupted")
+        except Exception as error:
+            raise self._failure(error, counter) from error
+        self._book(counter, monotonic(), dead_s)
+        self._finish(generator)
+
+    def _write(self, events: Data, counter: int, t_data: float, last: float) -> tuple[int, float, float]:
+        """Publish events in as many pieces as there are runs of free slots.
+
+        Returns
+        -------
+        tuple
+            How many were published, how long slots were waited for in s, and the time of the last publishing.
+        """
+        timestamp = time() - monotonic() + t_data
+        done, waited, ready = 0, 0.0, t_data
+        while done < len(events):
+            with self.writer.batch(len(events) - done) as (metadata, data):
+                if len(data) == 0:
+                    break
+                t_slot = monotonic()
+                metadata["counter"] = np.arange(counter + done, counter + done + len(data))
+                metadata["timestamp"] = timestamp
+                metadata["deadtime"] = (t_slot - ready) / (t_slot - last or 1.0)
+                as_bytes(data)[...] = as_bytes(events[done : done + len(data)])
+                done += len(data)
+                waited += t_slot - ready
+            ready = last = monotonic()
+        return done, waited, last
+
+
+class _Reading(Template):
+    """What the templates that read batches share.
+
+    Parameters
+    ----------
+    io
+        The worker's `BufferIO`.
+    limit
+        Most events in a batch.
+    """
+
+    SOURCES = 1
+
+    def __init__(self, io: Any, limit: int = LIMIT) -> None:
+        super().__init__(io)
+        self.limit = limit
+
+
+class BatchExporter(_Reading):
+    """Iterate over the events of the only source, many at a time.
+
+    The events count as read when the next ones are asked for. If there are sinks, which must be of the
+    source's type, the events are copied to all of them before they are given.
+
+    Examples
+    --------
+    >>> def show(io):
+    ...     for data, metadata in BatchExporter(io):
+    ...         print(len(data), data["ch1"].max(axis=1))
+    """
+
+    SINKS = (0, MANY)
+    SAME_TYPE = True
+
+    def __iter__(self) -> Iterator[tuple[Data, Metadata]]:
+        """Give data, shape (k, data_length), and metadata, shape (k,), of 1 <= k <= `limit` events.
+
+        They are views into the buffer, valid until the next step: copy what is kept longer.
+        """
+        return self.io.iterate(self._batches())
+
+    def _batches(self) -> Generator[tuple[Data, Metadata], None, None]:
+        io, reader, stop = self.io, self.reader, self.io.stop
+        stop.deferred = True
+        self.logger.info("BatchExporter started")
+        try:
+            while not stop.requested:
+                with reader.batch(self.limit) as (metadata, data):
+                    if data is None or metadata is None:
+                        break
+                    count = len(data)
+                    for writer in self.writers:
+                        writer.write(data, metadata)
+                    yield data, metadata
+                io.events += count
+        except WorkerStop:
+            self.logger.info("BatchExporter: ended while waiting for an event")
+        if self.write:
+            io.shutdown_sinks()
+        self.logger.info("BatchExporter finished: %d events", io.events)
+
+
+class _Working(_Reading):
+    """What the templates share that call a function with batches."""
+
+    SINKS = (1, MANY)
+
+    def __call__(self, ufunc: Callable[[Any], Any] | None = None) -> None:
+        """Work until the source's stream ends.
+
+        Parameters
+        ----------
+        ufunc
+            Function of the data of 1 <= k <= `limit` events, shape (k, data_length): see the class.
+
+        Raises
+        ------
+        UfuncError
+            If the function raises, or returns what cannot be used. Then nothing of the batch is written to
+            any sink.
+        """
+        ufunc = self._checked(ufunc)
+        io, reader, stop = self.io, self.reader, self.io.stop
+        stop.deferred = True
+        kind = type(self).__name__
+        self.logger.info("%s started", kind)
+        metadata = None
+        try:
+            while not stop.requested:
+                with reader.batch(self.limit) as (metadata, data):
+                    if data is None or metadata is None:
+                        break
+                    count = len(data)
+                    for writer, index, values in self._results(ufunc(data), data):
+                        writer.write(values, metadata if index is None else metadata[index])
+                io.events += count
+        except WorkerStop:
+            self.logger.info("%s: ended while waiting for an event", kind)
+        except Exception as error:
+            raise self._failure(error, counter_of(metadata)) from error
+        io.shutdown_sinks()
+        self.logger.info("%s finished: %d events", kind, io.events)
+
+    def _results(self, result: Any, data: Data) -> list[tuple[BufferWriter, _Index | None, Data]]:
+        """Return what goes to which sink: writer, numbers of the events concerned (None: all), their data."""
+        raise NotImplementedError
+
+
+class BatchFilter(_Working):
+    """Copy events of the only source to the sinks, or not, as a function decides for many at a time.
+
+    The function returns an array of k truth values, or a list with such an array (or None) for each sink; one
+    truth value in place of an array is meant for all events.
+
+    Examples
+    --------
+    >>> def high_pulses(io):
+    ...     BatchFilter(io)(lambda data: data["ch1"].max(axis=1) > io["min_height"])
+    """
+
+    SAME_TYPE = True
+
+    def _results(self, result: Any, data: Data) -> list[tuple[BufferWriter, _Index | None, Data]]:
+        if not isinstance(result, (list, tuple)):
+            masks: Iterable[Any] = [result] * len(self.writers)
+        elif len(result) == len(self.writers):
+            masks = result
+        else:
+            raise Unusable(
+                f"the filter function returned {describe_value(result)}; return an array of {len(data)} "
+                f"truth values, or a list with one for each of {len(self.writers)} sinks"
+            )
+        chosen = [
+            (writer, chosen_events(mask, len(data))) for writer, mask in zip(self.writers, masks, strict=True)
+        ]
+        return [
+            (writer, index, data if index is None else take(data, index))
+            for writer, index in chosen
+            if index is None or len(index)
+        ]
+
+
+class BatchProcessor(_Working):
+    """Write what a function makes of many of the source's events at a time to the sinks, with their metadata.
+
+    The function returns None, or a list with one item for each sink: None; data for all k events, in the
+    forms that a `BatchImporter` takes; or, for some events only, a tuple of an array that chooses them (truth
+    values or numbers) and the data for those.
+
+    Examples
+    --------
+    >>> def heights(io):
+    ...     def ufunc(data):
+    ...         height = data["ch1"].max(axis=1)
+    ...         high = height > io["min_height"]
+    ...         return [(high, {"height": height[high]})]
+    ...     BatchProcessor(io)(ufunc)
+    """
+
+    def _results(self, result: Any, data: Data) -> list[tuple[BufferWriter, _Index | None, Data]]:
+        if result is None:
+            return []
+        parts = []
+        for writer, item in zip(self.writers, one_for_each(result, len(self.writers)), strict=True):
+            if item is None:
+                continue
+            index, values = item if isinstance(item, tuple) and len(item) == 2 else (True, item)
+            chosen = chosen_events(index, len(data), or_numbers=True)
+            count = len(data) if chosen is None else len(chosen)
+            if count == 0:
+                continue
+            events = events_for(values, writer)
+            if len(events) != count:
+                raise Unusable(f"the function returned {len(events)} events for {count} of the source")
+            parts.append((writer, chosen, events))
+        return parts
+
+
+def chosen_events(choice: Any, count: int, or_numbers: bool = False) -> _Index | None:
+    """Return the numbers of the events that a function's result chooses; None for all.
+
+    Raises
+    ------
+    Unusable
+        If it is neither a truth value, nor one for each of `count` events, nor, with `or_numbers`, numbers of
+        events.
+    """
+    if choice is None or choice is False:
+        return np.empty(0, dtype=np.int64)
+    if choice is True:
+        return None
+    array = np.asarray(choice)
+    if array.dtype == np.bool_ and array.ndim == 0:
+        return chosen_events(bool(array), count)
+    if array.dtype == np.bool_ and array.shape == (count,):
+        return None if array.all() else np.flatnonzero(array)
+    if (
+        or_numbers
+        and array.ndim == 1
+        and array.dtype.kind in "iu"
+        and (array.size == 0 or array.max() < count)
+    ):
+        return array.astype(np.int64)
+    raise Unusable(
+        f"the function chose events by {describe_value(choice)}; return {count} truth values, one an event"
+    )
+
+
+def events_for(value: Any, sink: BufferWriter) -> Data:
+    """Return data of many events of a sink, shape (k, data_length), made from what a function gave."""
+    example = sink.data_example
+    if type(value) is np.ndarray and value.dtype == example.dtype and value.shape[1:] == example.shape:
+        return value
+    first = next(iter(value.values()), None) if isinstance(value, dict) else value
+    try:
+        target = np.empty((len(first), example.size), example.dtype)  # type: ignore[arg-type]
+    except TypeError:
+        raise Unusable(f"{describe_value(value)} is no array of events of buffer {sink.name}") from None
+    try:
+        fill(target, _as_rows(value, target))
+    except (TypeError, ValueError) as error:
+        raise Unusable(misfit(value, sink.name, target, error)) from error
+    return target
+
+
+def _as_rows(value: Any, target: Data) -> Any:
+    """Make arrays with one number for each event columns, if an event has the length 1."""
+    if isinstance(value, dict):
+        return {name: _as_rows(column, target) for name, column in value.items()}
+    array = np.asarray(value)
+    return array[:, np.newaxis] if array.ndim == 1 and target.shape[1] == 1 else array
+
+
+def as_bytes(data: Data) -> npt.NDArray[np.uint8]:
+    """View events, shape (k, data_length), as bytes: numpy copies those many times faster than records."""
+    if data.strides[-1] != data.itemsize and data.shape[-1] > 1:
+        data = np.ascontiguousarray(data)
+    return data.view(np.uint8)
+
+
+def take(data: Data, index: _Index) -> Data:
+    """Copy chosen events, shape (k, data_length), into an array of their own."""
+    taken: Data = as_bytes(data)[index].view(data.dtype)
+    return taken

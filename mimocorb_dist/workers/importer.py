@@ -1,0 +1,126 @@
+"""The template of workers that bring events in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from time import monotonic, time
+from typing import Any
+
+from mimocorb_dist.errors import UfuncError
+
+from .fit import describe_value
+from .stopping import Calls, WorkerStop, calls
+from .template import Template
+
+BOOK_EVERY_S = 0.02
+"""At high rates dead time is booked, and a wish to stop looked for, so often; at low rates at each event."""
+
+
+class Source(Template):
+    """What importers of single events and of batches share: the generator, and the account of dead time."""
+
+    SINKS = (1, 1)
+
+    def __init__(self, io: Any) -> None:
+        super().__init__(io)
+        self.counter = 0
+        self._booked_s = monotonic()
+
+    @calls(Calls.SOURCE)
+    def _generator(self, ufunc: Callable[[], Iterable[Any]] | None) -> Iterator[Any]:
+        ufunc = self._checked(ufunc)
+        try:
+            source = ufunc()
+        except Exception as error:
+            raise self._failure(error, self.counter) from error
+        if not isinstance(source, Iterable):
+            raise UfuncError(
+                f"worker {self.name}: the function given to {type(self).__name__} returned "
+                f"{describe_value(source)}, not a generator; it must `yield` data"
+            )
+        return iter(source)
+
+    def _book(self, counter: int, now_s: float, dead_s: float) -> bool:
+        """Book events and dead time since the last booking; return False if the importer is to end."""
+        self.writer.add_dead_time(dead_s, max(0.0, now_s - self._booked_s - dead_s))
+        self._booked_s = now_s
+        self.counter = self.io.events = counter
+        return not (self.io.stop.requested or self.writer.ring.stopping)
+
+    def _finish(self, generator: Iterator[Any]) -> None:
+        """Let the generator clean up, and end the stream."""
+        close = getattr(generator, "close", None)
+        if close is not None:
+            close()
+        self.io.shutdown_sinks()
+        self.logger.info("%s finished: %d events", type(self).__name__, self.counter)
+
+
+class Importer(Source):
+    """Take events from a generator and write them to the only sink.
+
+    Each event gets its counter (0, 1, ...), the time of its data, and the share of dead time: of the time
+    since the last event was published, the part in which this one waited for a free slot.
+
+    Examples
+    --------
+    >>> def random_numbers(io):
+    ...     importer = Importer(io)
+    ...     def ufunc():
+    ...         for _ in range(io["n_events"]):
+    ...             yield np.random.normal(size=importer.data_example.shape)
+    ...         yield None
+    ...     importer(ufunc)
+    """
+
+    @calls(Calls.SOURCE)
+    def __call__(self, ufunc: Callable[[], Iterable[Any]] | None = None) -> None:
+        """Write what the generator yields until it ends, the run stops or its event limit is reached.
+
+        Parameters
+        ----------
+        ufunc
+            Function without arguments that returns a generator. What it yields must fit into an event's data,
+            shape (data_length,): a record array, an array of plain numbers that goes to every field, or a
+            sequence or mapping with one array for each field. It ends with None, or just ends.
+
+        Raises
+        ------
+        UfuncError
+            If the generator raises, or yields what does not fit.
+        """
+        writer = self.writer
+        put, wait, counter = writer.put, writer.wait, self.counter
+        generator = self._generator(ufunc)
+        self.io.stop.deferred = True
+        self.logger.info("Importer started")
+        last = booked = self._booked_s = monotonic()
+        epoch = time() - last  # the wall clock may be set during a run; durations must not see it
+        dead_s = 0.0
+        try:
+            for data in generator:
+                t_data = monotonic()
+                if data is None or not wait():
+                    break
+                t_slot = monotonic()
+                waited = t_slot - t_data
+                dead = waited / (t_slot - last or 1.0)
+                try:
+                    published = put(data, counter, epoch + t_data, dead)
+                except (TypeError, ValueError):
+                    published = put(self._fitted(data, writer), counter, epoch + t_data, dead)
+                if not published:
+                    break
+                counter += 1
+                dead_s += waited
+                last = monotonic()
+                if last - booked > BOOK_EVERY_S:
+                    if not self._book(counter, last, dead_s):
+                        break
+                    booked, dead_s, epoch = last, 0.0, time() - last
+        except WorkerStop:
+            self.logger.info("Importer: its source was interrupted")
+        except Exception as error:
+            raise self._failure(error, counter) from error
+        self._book(counter, monotonic(), dead_s)
+        self._finish(generator)

@@ -1,0 +1,84 @@
+"""Finding the function of a worker: in a user's file, or among the prebuilt ones."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from typing import TYPE_CHECKING, Any
+
+from mimocorb_dist.errors import SetupError
+
+from . import user
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from types import ModuleType
+
+PREBUILT = "mimocorb_dist.functions"
+
+
+def load_function(function: str, file: Path | None) -> Callable[..., Any]:
+    """Import the function of a worker.
+
+    Parameters
+    ----------
+    function
+        Its name; without a file ``module.function``, also of a module in a folder
+        (``importers.redpitaya.waveform``).
+    file
+        The user's file; None for a prebuilt function.
+
+    Returns
+    -------
+    callable
+        The function.
+
+    Raises
+    ------
+    SetupError
+        If there is no such file, module or function. Errors that the file raises while it is imported are
+        passed on.
+    """
+    if file is not None:
+        return _member(user.load(file), function.rpartition(".")[2], str(file))
+    module_name, _, name = function.rpartition(".")
+    if not module_name:
+        raise SetupError(
+            f"function {function!r} is no prebuilt one: they are named module.function, like exporters.csv; "
+            "for a function of your own give its `file`, too"
+        )
+    full_name = f"{PREBUILT}.{module_name}"
+    try:
+        module = importlib.import_module(full_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{full_name}.".startswith(f"{error.name}."):
+            raise  # a library that the module needs
+        raise SetupError(
+            f"there is no prebuilt module {module_name!r}{_nearest(module_name, _prebuilt_modules())}"
+        ) from error
+    return _member(module, name, module_name)
+
+
+def _member(module: ModuleType, name: str, where: str) -> Callable[..., Any]:
+    function = getattr(module, name, None)
+    if callable(function):
+        return function  # type: ignore[no-any-return]
+    own = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+    what = "no function" if function is None else "something, but no function,"
+    raise SetupError(f"{where} has {what} {name!r}{_nearest(name, own)}")
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    if near:
+        return f"; do you mean {near[0]!r}?"
+    return f"; there is: {', '.join(sorted(known))}" if known else ""
+
+
+def _prebuilt_modules() -> list[str]:
+    package = importlib.import_module(PREBUILT)
+    prefix = f"{PREBUILT}."
+    names = [module.name for module in pkgutil.walk_packages(package.__path__, prefix)]
+    return [name.removeprefix(prefix) for name in names if "._" not in name]

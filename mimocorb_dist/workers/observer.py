@@ -1,0 +1,69 @@
+"""The templates of workers that look at events without taking them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .stopping import WorkerStop
+from .template import Template
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .io import Data, Metadata
+
+
+class Observer(Template):
+    """Look at the latest event of the only observed buffer, as often as wanted.
+
+    Examples
+    --------
+    >>> def show(io):
+    ...     observer = Observer(io)
+    ...     for data, metadata in observer():
+    ...         if data is None:
+    ...             break
+    ...         print(metadata["counter"][0])
+    ...         time.sleep(1)
+    """
+
+    OBSERVES = 1
+
+    def __call__(self) -> Iterator[tuple[Data, Metadata] | tuple[None, None]]:
+        """Give copies of an event newer than the last one given, waiting for one if need be.
+
+        Data have the shape (data_length,), metadata (1,). At the end both are None.
+        """
+        io, observer = self.io, self.observer
+        io.stop.deferred = True
+        self.logger.info("Observer started")
+        try:
+            while not io.stop.requested:
+                with observer as (metadata, data):
+                    if data is None:
+                        break
+                    yield data, metadata
+                io.events += 1
+        except WorkerStop:
+            self.logger.info("Observer: ended while waiting for an event")
+        self.logger.info("Observer finished")
+        yield None, None
+
+
+class IsAlive(Template):
+    """Tell whether further events can come in the only observed buffer.
+
+    Examples
+    --------
+    >>> def watch_file(io):
+    ...     is_alive = IsAlive(io)
+    ...     while is_alive():
+    ...         time.sleep(1)
+    """
+
+    OBSERVES = 1
+
+    def __call__(self) -> bool:
+        """Return False once the stream of the buffer has ended, or the worker is to end."""
+        self.io.stop.deferred = True
+        return not (self.observer.ring.ended or self.io.stop.requested)

@@ -1,0 +1,172 @@
+"""The life of a worker process: attach, import, report, wait for the start, work, report."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mimocorb_dist.errors import MimocorbError, RingError, UfuncError
+from mimocorb_dist.ring import BufferObserver, BufferReader, BufferWriter, Ring
+
+from .io import BufferIO
+from .job import WorkerJob
+from .loading import load_function
+from .stopping import Calls, WorkerStop, calls
+from .template import blame
+from .watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from mimocorb_dist.wire.pipes import ControlPipe, StatusPipe
+
+_LONGEST_TRACEBACK = 64 * 1024
+_PR_SET_NAME = 15
+
+DONE, FAILED, UNUSABLE = 0, 1, 2
+"""Exit statuses: the function has ended; it failed, or the node is gone; it could not be started."""
+
+
+def run(job_path: Path, status: StatusPipe, control: ControlPipe) -> int:
+    """Do the job of a worker process, and report on it.
+
+    Parameters
+    ----------
+    job_path
+        The job file.
+    status
+        Where to report: ready, running, counts, finished or failed.
+    control
+        From where ``{"do": "go"}`` comes.
+
+    Returns
+    -------
+    int
+        Exit status: 0 if the function has ended, 1 if it failed or the node is gone, 2 if it could not be
+        started.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a key press goes to all processes, but the node decides
+    try:
+        job = WorkerJob.from_json(job_path.read_text())
+        prepare_process(job)
+        io = attach(job)
+        io.stop.install()
+        function = load_function(job.function, job.file)
+    except Exception as error:  # noqa: BLE001 (a user's file may raise anything)
+        _report_failure(status, error, sinks_closed=False)
+        return UNUSABLE
+    watch = Watch(io, status)
+    try:
+        status.send(state="ready")
+        if not _wait_for_go(control):
+            return FAILED
+        status.send(state="running")
+        watch.start()
+        try:
+            call(function, io)
+        except RingError:
+            if not any(writer.ring.limit_reached for writer in io.write):
+                raise
+            io.logger.info("ended at the event limit of the run")
+        io.stop.deferred = True
+        io.finish()
+    except WorkerStop:
+        io.stop.deferred = True
+        io.logger.info("ended as asked")
+        io.finish()
+    except BaseException as error:  # noqa: BLE001 (whatever ends the worker has to be reported)
+        io.stop.deferred = True
+        watch.end()
+        _report_failure(status, error, sinks_closed=io.sinks_closed)
+        io.fail(error)
+        return FAILED
+    watch.end()
+    flush_output()
+    status.send(state="finished", events=io.events)
+    return DONE
+
+
+@calls(Calls.FUNCTION)
+def call(function: Callable[[BufferIO], Any], io: BufferIO) -> None:
+    """Call the user's function; leaving it by ``sys.exit()`` is a good end, too."""
+    try:
+        function(io)
+    except SystemExit as ended:
+        if ended.code not in (None, 0):
+            raise
+
+
+@calls(Calls.FUNCTION)
+def _wait_for_go(control: ControlPipe) -> bool:
+    order = control.read()
+    return order is not None and order.get("do") == "go"
+
+
+def prepare_process(job: WorkerJob, environment: Mapping[str, str] | None = None) -> None:
+    """Set up names, streams, logging and environment of this process.
+
+    Parameters
+    ----------
+    job
+        The job.
+    environment
+        Environment variables; by default those of this process.
+    """
+    environment = os.environ if environment is None else environment
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    set_process_name(job.process_name)
+    logging.basicConfig(
+        level=job.log_level,
+        format=f"%(levelname)s {job.process_name}: %(message)s",
+        stream=sys.stderr,
+    )
+    if not (environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY") or sys.platform == "darwin"):
+        os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+def set_process_name(name: str) -> None:
+    """Name this process in the lists of the system, where that is possible: 15 bytes are shown."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)
+
+
+def attach(job: WorkerJob) -> BufferIO:
+    """Attach to the rings of a job."""
+    read = [BufferReader(Ring.open(source["ring"]), source["group"]) for source in job.sources]
+    write = [BufferWriter(Ring.open(sink["ring"])) for sink in job.sinks]
+    observe = [BufferObserver(Ring.open(observed["ring"])) for observed in job.observes]
+    return BufferIO(job.worker, read, write, observe, job.config, job.setup_dir, job.run_dir)
+
+
+def flush_output() -> None:
+    """Write out what has been printed and logged."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+    sys.stdout.flush()
+    sys.stderr.flush()
+
+
+def _report_failure(status: StatusPipe, error: BaseException, sinks_closed: bool) -> None:
+    cause = error.__cause__ if isinstance(error, UfuncError) and error.__cause__ is not None else error
+    place = blame(cause.__traceback__) or _place_of_syntax_error(cause)
+    text = "".join(traceback.format_exception(error))[-_LONGEST_TRACEBACK:]
+    summary = str(error) if isinstance(error, MimocorbError) else f"{type(error).__name__}: {error}"
+    logging.getLogger("worker").error("%s\n%s", summary, text)
+    flush_output()
+    status.send(state="failed", error=summary, where=place, traceback=text, sinks_closed=sinks_closed)
+
+
+def _place_of_syntax_error(error: BaseException) -> str:
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{Path(error.filename).name}:{error.lineno}"
+    return ""

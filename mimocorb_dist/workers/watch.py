@@ -1,0 +1,92 @@
+"""A thread beside a worker's function: it reports counts, and lets the worker end when it has to."""
+
+from __future__ import annotations
+
+import os
+import threading
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from mimocorb_dist.errors import WireError
+
+if TYPE_CHECKING:
+    from mimocorb_dist.wire.pipes import StatusPipe
+
+    from .io import BufferIO
+
+LOOK_EVERY_S = 0.2
+COUNTS_EVERY_S = 1.0
+ORPHAN_PATIENCE_S = 10.0
+"""How long a worker without node may make no progress before it ends."""
+
+
+class Watch:
+    """Watches over a worker.
+
+    It sends the number of events, at most once a second; repeats a request to stop that came just before a
+    wait; and if the node has died, lets importers end, and the others as well as soon as they have nothing to
+    do any more.
+
+    Parameters
+    ----------
+    io
+        The worker's `BufferIO`.
+    status
+        Where to report to.
+    """
+
+    def __init__(self, io: BufferIO, status: StatusPipe) -> None:
+        self._io = io
+        self._status = status
+        self._node = os.getppid()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        self._sent_events = 0
+        self._sent_s = self._progress_s = monotonic()
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def end(self) -> None:
+        """End; after this nothing is sent any more."""
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._over.wait(LOOK_EVERY_S):
+            if self._io.stop.pending:
+                self._io.stop.nudge()
+            if os.getppid() != self._node:
+                self._live_on_without_node()
+                return
+            self._send_counts()
+
+    def _send_counts(self) -> None:
+        events, now_s = self._io.events, monotonic()
+        if events == self._sent_events or now_s - self._sent_s < COUNTS_EVERY_S:
+            return
+        try:
+            self._status.send(state="counts", events=events)
+        except WireError as error:
+            self._io.logger.warning("%s", error)
+        self._sent_events, self._sent_s = events, now_s
+
+    def _live_on_without_node(self) -> None:
+        """Let the events that are there come through, then end: nobody else will end this process."""
+        self._io.logger.error("the node has died; this worker ends when it has no more events")
+        if not self._io.read and not self._io.stop.requested:
+            self._io.stop.request()
+        events, progress_s = self._io.events, monotonic()
+        while not self._over.wait(LOOK_EVERY_S):
+            if self._io.events != events:
+                events, progress_s = self._io.events, monotonic()
+            idle_s = monotonic() - progress_s
+            if idle_s > 2 * ORPHAN_PATIENCE_S:
+                os._exit(1)
+            if idle_s > ORPHAN_PATIENCE_S:
+                if not self._io.stop.requested:
+                    self._io.stop.request()
+                elif self._io.stop.pending:
+                    self._io.stop.nudge()
