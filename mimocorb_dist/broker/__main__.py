@@ -1,0 +1,54 @@
+"""The broker process."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import select
+import signal
+import sys
+from pathlib import Path
+
+from mimocorb_dist.errors import MimocorbError
+from mimocorb_dist.wire.pipes import ControlPipe, StatusPipe
+
+from .job import BrokerJob
+
+
+def main() -> int:
+    """Serve one run; return its exit status."""
+    parser = argparse.ArgumentParser(prog="mimocorb_dist.broker", description="Started by nodes.")
+    parser.add_argument("--job", type=Path, required=True)
+    parser.add_argument("--status-fd", type=int, required=True)
+    parser.add_argument("--control-fd", type=int, required=True)
+    parser.add_argument("run", help="id of the run, for lists of processes")
+    arguments = parser.parse_args()
+    # The node ends the broker: by the last message of a run, or by its own end, which closes the pipe.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.basicConfig(format="broker: %(message)s", level=logging.WARNING, stream=sys.stdout)
+    with StatusPipe(arguments.status_fd) as status, ControlPipe(arguments.control_fd) as control:
+        try:
+            return _serve(BrokerJob.read(arguments.job), status, control)
+        except MimocorbError as error:
+            status.send(state="failed", error=str(error))
+            return 2
+
+
+def _serve(job: BrokerJob, status: StatusPipe, control: ControlPipe) -> int:
+    # Imported once the pipes are in place, so that whatever is wrong is told.
+    from mimocorb_dist.topology import load, plan
+    from mimocorb_dist.wire.sockets import ControlServer
+
+    from .server import Broker
+
+    def orphaned() -> bool:
+        return bool(select.select([control.fileno()], [], [], 0)[0])  # nothing is ever said here, only closed
+
+    with ControlServer(job.host, job.port, security=job.security) as server:
+        status.send(state="bound", port=server.port)
+        topology = load(Path(job.setup))
+        return Broker(topology, plan(topology), job.run_id, server, orphaned).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

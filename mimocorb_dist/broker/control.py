@@ -1,0 +1,512 @@
+"""Run control as a state machine: no sockets, files or clocks.
+
+It is told what happens and answers with effects (messages to nodes, and what its surroundings have to do),
+which are taken with `take_effects`.
+
+State          What it means
+-------------  ---------------------------------------------------------------------------------------------
+waiting        some node is missing, or makes its rings and starts its processes
+ready          all processes of all nodes are ready; they are let go, stage by stage, importers last
+running        importers take data
+paused         the same, but root buffers (or all) discard what they are given, and count it
+draining       importers end or have ended; what the buffers hold goes its way to the exporters
+finished       all has ended well
+failed         the same, but something went wrong: `reasons` says what
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from mimocorb_dist.errors import RefusedError
+
+from .limits import event_limits
+from .registration import Registration, differences
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from mimocorb_dist.topology import Plan
+
+SILENCE_S = 5.0
+"""A node that says nothing for so long has vanished."""
+
+COMMANDS = ("pause", "resume", "stop", "abort")
+SCOPES = ("roots", "all")
+
+
+class State(StrEnum):
+    """States of a run."""
+
+    WAITING = "waiting"
+    READY = "ready"
+    RUNNING = "running"
+    PAUSED = "paused"
+    DRAINING = "draining"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+_TRANSITIONS: dict[State, frozenset[State]] = {
+    State.WAITING: frozenset({State.READY, State.DRAINING, State.FINISHED, State.FAILED}),
+    State.READY: frozenset({State.RUNNING, State.DRAINING}),
+    State.RUNNING: frozenset({State.PAUSED, State.DRAINING}),
+    State.PAUSED: frozenset({State.RUNNING, State.DRAINING}),
+    State.DRAINING: frozenset({State.FINISHED, State.FAILED}),
+    State.FINISHED: frozenset(),
+    State.FAILED: frozenset(),
+}
+
+
+@dataclass(frozen=True)
+class Push:
+    """Send a message to a node."""
+
+    node: str
+    kind: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MakeRun:
+    """All nodes are here: give the run its directory, then call `run_made`."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that people want to read."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Over:
+    """The run has ended: write its record, then tell the nodes."""
+
+
+Effect = Push | MakeRun | Notice | Over
+
+
+class RunControl:
+    """The state of one run.
+
+    Parameters
+    ----------
+    plan
+        The setup, spread over its nodes.
+    roots
+        The buffers that importers write.
+
+    Attributes
+    ----------
+    state
+        See the table above.
+    registrations
+        The nodes that are here.
+    reports
+        The last report of each node.
+    reasons
+        What went wrong, one text each.
+    begun
+        Whether processes have been let go; what goes wrong before is a mistake in the setup or its
+        surroundings.
+    aborted
+        Whether the run was ended at once.
+    lost_nodes
+        Nodes that vanished.
+    """
+
+    def __init__(self, plan: Plan, roots: tuple[str, ...] = ()) -> None:
+        self._plan = plan
+        self._roots = roots
+        self.state = State.WAITING
+        self.registrations: dict[str, Registration] = {}
+        self.reports: dict[str, Mapping[str, Any]] = {}
+        self.reasons: list[str] = []
+        self.begun = False
+        self.aborted = False
+        self.lost_nodes: set[str] = set()
+        self._effects: list[Effect] = []
+        self._heard_s: dict[str, float] = {}
+        self._made = False
+        self._ready: dict[str, Mapping[str, int]] = {}
+        self._stage = -1
+        self._started: set[str] = set()
+        self._closed: set[str] = set()
+        self._paused: set[str] = set()
+        self._running_since_s: float | None = None
+        self._max_time_s: float | None = None
+
+    # What the surroundings ask.
+
+    def take_effects(self) -> list[Effect]:
+        """Return what is to be done, in order; each effect once."""
+        effects, self._effects = self._effects, []
+        return effects
+
+    @property
+    def over(self) -> bool:
+        """Whether the run has ended."""
+        return self.state in (State.FINISHED, State.FAILED)
+
+    @property
+    def present(self) -> list[str]:
+        """Names of the nodes that are here, in the order of the setup."""
+        return [
+            node for node in self._plan.nodes if node in self.registrations and node not in self.lost_nodes
+        ]
+
+    @property
+    def missing(self) -> list[str]:
+        """Names of the nodes that have not come yet."""
+        return [node for node in self._plan.nodes if node not in self.registrations]
+
+    @property
+    def exit_status(self) -> int:
+        """Exit status of the nodes: 0 well, 1 failed, 2 failed before anything began."""
+        if self.state is State.FINISHED:
+            return 0
+        return 1 if self.begun else 2
+
+    # What nodes say.
+
+    def register(self, registration: Registration, now_s: float) -> None:
+        """Take in a node.
+
+        Raises
+        ------
+        RefusedError
+            If it does not belong to this run, or comes too late.
+        """
+        node = registration.node
+        if node not in self._plan.nodes:
+            known = ", ".join(self._plan.nodes)
+            raise RefusedError(f"the setup of this run has no node {node}; its nodes are {known}")
+        if node in self.registrations:
+            there = self.registrations[node]
+            raise RefusedError(
+                f"two nodes of the name {node}: process {there.pid} on {there.host} is here already; "
+                "give the other one another name with --node, or end it"
+            )
+        if self.over or self._made:
+            raise RefusedError(
+                f"node {node} comes too late: the run is {self.state}; start it again with the next run"
+            )
+        found = [text for other in self.registrations.values() for text in differences(other, registration)]
+        self.registrations[node] = registration
+        self._heard_s[node] = now_s
+        self._push(node, "registered", missing=self.missing)
+        self._notice(f"node {node} is here ({registration.host})" + self._still_missing())
+        if found:
+            self._fail_at_once(dict.fromkeys(found))
+        elif not self.missing:
+            self._check_limits()
+
+    def heard(self, node: str, now_s: float) -> None:
+        """Note that a node lives."""
+        if node in self.registrations:
+            self._heard_s[node] = now_s
+
+    def leave(self, node: str) -> None:
+        """Let a node go that does not want to wait any longer.
+
+        Raises
+        ------
+        RefusedError
+            If the run has begun.
+        """
+        if self._made:
+            raise RefusedError(f"the run is {self.state}: node {node} cannot leave it; use stop")
+        if self.registrations.pop(node, None) is not None:
+            self._notice(f"node {node} has left" + self._still_missing())
+
+    def node_ready(self, node: str, ports: Mapping[str, int]) -> None:
+        """Note that all processes of a node are ready; `ports` tells where its link receivers listen."""
+        self._ready[node] = ports
+        self._go_on()
+
+    def node_started(self, node: str, stage: int) -> None:
+        """Note that a node's processes of a stage run."""
+        if stage == self._stage:
+            self._started.add(node)
+            self._go_on()
+
+    def report(self, node: str, report: Mapping[str, Any], now_s: float) -> None:
+        """Note a node's counts."""
+        self.heard(node, now_s)
+        self.reports[node] = report
+        if self.state in (State.RUNNING, State.PAUSED):
+            if any(other.get("limit_reached") for other in self.reports.values()):
+                self._drain("the event limit is reached")
+            elif self._running_since_s is not None and self._importers_ended():
+                self._change(State.DRAINING)
+                self._notice("all importers have ended; draining")
+
+    def trouble(self, node: str, text: str, *, fatal: bool = False) -> None:
+        """Note that something on a node went wrong for good.
+
+        Parameters
+        ----------
+        node
+            The node.
+        text
+            What went wrong.
+        fatal
+            Whether even draining is impossible.
+        """
+        reason = text if len(self._plan.nodes) == 1 else f"node {node}: {text}"
+        if self.over or reason in self.reasons:
+            return
+        if fatal or not self.begun:
+            self._fail_at_once([reason])
+        else:
+            self.reasons.append(reason)
+            self._notice(reason)
+            self._drain("the run ends in good order because of this")
+
+    def node_closed(self, node: str, report: Mapping[str, Any]) -> None:
+        """Note that all processes of a node have ended; `report` holds its final books."""
+        self.reports[node] = report
+        self._closed.add(node)
+        if self.state in (State.RUNNING, State.PAUSED) and len(self._closed) == len(self.present):
+            self._change(State.DRAINING)
+        self._end_if_closed()
+
+    def node_lost(self, node: str, why: str) -> None:
+        """Note that a node has vanished; the others end in good order."""
+        if self.over or node in self.lost_nodes or node not in self.registrations:
+            return
+        if not self._made:
+            del self.registrations[node]
+            self._notice(f"node {node} has vanished ({why})" + self._still_missing())
+            return
+        if node in self._closed:
+            return
+        self.lost_nodes.add(node)
+        self.reasons.append(f"node {node} has vanished ({why}); its last counts are from before")
+        self._notice(self.reasons[-1])
+        if not self.begun:
+            self._fail_at_once([])
+            return
+        for other in self.present:
+            self._push(other, "node_lost", lost=node)
+        self._drain("the run ends in good order without it")
+        self._end_if_closed()
+
+    # What the surroundings say.
+
+    def run_made(self, run_id: str, name: str) -> None:
+        """Note that the run has its directory; nodes can make their rings."""
+        limits = event_limits(self._plan, self._roots, self._limit("max_events"))
+        for node in self.present:
+            self._push(node, "prepare", run_id=run_id, name=name, limits=limits[node])
+
+    def cannot_make_run(self, reason: str) -> None:
+        """Note that the run cannot get its directory."""
+        self._fail_at_once([reason])
+
+    def record_failed(self, reason: str) -> None:
+        """Note that the record of the run could not be written; this makes the run a failed one."""
+        self.reasons.append(reason)
+        self.state = State.FAILED
+
+    def tick(self, now_s: float) -> None:
+        """Look at the clock: nodes that vanished, and the end of the run's time."""
+        for node in self.present:
+            if node not in self._closed and now_s - self._heard_s[node] > SILENCE_S:
+                self.node_lost(node, f"no word for {SILENCE_S:g} s")
+        if self.state in (State.RUNNING, State.PAUSED):
+            if self._running_since_s is None:
+                self._running_since_s = now_s
+            if self._max_time_s is not None and now_s - self._running_since_s >= self._max_time_s:
+                self._drain("the time is over")
+
+    def command(self, name: str, scope: str = "roots") -> str:
+        """Carry out a command of a user.
+
+        Parameters
+        ----------
+        name
+            ``pause``, ``resume``, ``stop`` or ``abort``.
+        scope
+            ``roots`` or ``all``: which buffers to pause or resume.
+
+        Returns
+        -------
+        str
+            What happens now.
+
+        Raises
+        ------
+        RefusedError
+            If it does not fit the state of the run.
+        """
+        if name not in COMMANDS:
+            raise RefusedError(f"there is no command {name!r}; known are {', '.join(COMMANDS)}")
+        if self.over:
+            raise RefusedError(f"cannot {name}: the run is {self.state}")
+        if name in ("pause", "resume"):
+            return self._pause_or_resume(name, scope)
+        if name == "abort":
+            return self._abort()
+        if self.state is State.DRAINING:
+            raise RefusedError(
+                "cannot stop: the run is draining already; a second Ctrl-C on a node ends it at once"
+            )
+        if not self.begun:
+            self._cancel()
+            return "stopped before it began"
+        self._drain("stop")
+        return "draining: importers end, then the buffers run empty"
+
+    # Inside.
+
+    def _pause_or_resume(self, name: str, scope: str) -> str:
+        if scope not in SCOPES:
+            raise RefusedError(f"cannot {name} {scope!r}; known are {', '.join(SCOPES)}")
+        if self.state not in (State.RUNNING, State.PAUSED):
+            raise RefusedError(f"cannot {name}: the run is {self.state}")
+        wanted = {"roots"} if scope == "roots" else {"roots", "rest"}
+        paused = self._paused | wanted if name == "pause" else self._paused - wanted
+        if paused == self._paused:
+            raise RefusedError(f"cannot {name} {scope}: the run is {self.state}" + self._paused_text())
+        self._paused = paused
+        for node in self.present:
+            self._push(node, name, scope=scope)
+        wanted_state = State.PAUSED if paused else State.RUNNING
+        if wanted_state is not self.state:
+            self._change(wanted_state)
+        return str(self.state) + self._paused_text()
+
+    def _paused_text(self) -> str:
+        return f" ({' and '.join(sorted(self._paused, reverse=True))} of the buffers)" if self._paused else ""
+
+    def _abort(self) -> str:
+        self.aborted = True
+        if not self.begun:
+            self._cancel()
+            return "ended before it began"
+        if "ended at once on request, without draining" not in self.reasons:
+            self.reasons.append("ended at once on request, without draining")
+        if self.state is not State.DRAINING:
+            self._change(State.DRAINING)
+        self._push_all("abort")
+        return "all processes end at once"
+
+    def _cancel(self) -> None:
+        self._push_all("abort")
+        self._change(State.FINISHED)
+        self._effects.append(Over())
+
+    def _check_limits(self) -> None:
+        self._max_time_s = self._limit("max_time_s")
+        try:
+            event_limits(self._plan, self._roots, self._limit("max_events"))
+        except RefusedError as error:
+            self._fail_at_once([str(error)])
+            return
+        self._made = True
+        self._effects.append(MakeRun())
+
+    def _limit(self, name: str) -> Any:
+        """Return the strictest limit that any node's command line sets."""
+        limits = [getattr(node, name) for node in self.registrations.values()]
+        return min((limit for limit in limits if limit is not None), default=None)
+
+    def _go_on(self) -> None:
+        """Let the next stage go when all nodes are through with the last one."""
+        nodes = set(self._plan.nodes)
+        if self.state is State.WAITING and set(self._ready) >= nodes:
+            self._change(State.READY)
+            self.begun = True
+            self._next_stage()
+        while self.state is State.READY and self._started >= nodes:
+            if self._stage + 1 < self._stages:
+                self._next_stage()
+            else:
+                self._change(State.RUNNING)
+                self._notice("running")
+
+    @property
+    def _stages(self) -> int:
+        """Links first, then workers from the end of the data flow to the importers."""
+        return 1 + len(self._plan.stages)
+
+    def _next_stage(self) -> None:
+        self._stage += 1
+        self._started = set()
+        for node in self.present:
+            self._push(
+                node, "go", stage=self._stage, addresses=self._addresses(node) if self._stage == 0 else {}
+            )
+
+    def _addresses(self, node: str) -> dict[str, str]:
+        """Return where the link senders of a node find their receivers."""
+        plan = self._plan.nodes[node]
+        addresses = {}
+        ends = [(link.name, link.to_node) for link in (*plan.links_out, *plan.views_out)]
+        for name, to_node in ends:
+            host = self.registrations[to_node].address
+            shown = f"[{host}]" if ":" in host else host
+            addresses[name] = f"tcp://{shown}:{self._ready[to_node][name]}"
+        return addresses
+
+    def _importers_ended(self) -> bool:
+        importers = self._plan.stages[0] if self._plan.stages else ()
+        for node, node_plan in self._plan.nodes.items():
+            here = [worker.worker for worker in node_plan.workers if worker.worker.role == "importer"]
+            if here and node not in self.lost_nodes:
+                counts = self.reports.get(node, {}).get("workers", {})
+                if any(counts.get(worker.name, {}).get("alive", 1) for worker in here):
+                    return False
+        return bool(importers)
+
+    def _drain(self, why: str) -> None:
+        if self.state is State.DRAINING or self.over:
+            return
+        self._notice(f"{why}; draining")
+        if self._paused:
+            for node in self.present:
+                self._push(node, "resume", scope="rest")
+        self._change(State.DRAINING)
+        self._push_all("stop")
+
+    def _fail_at_once(self, reasons: Iterable[str]) -> None:
+        """End everything without draining: nothing has begun, or nothing can go on."""
+        for reason in reasons:
+            if reason not in self.reasons:
+                self.reasons.append(reason)
+                self._notice(reason)
+        self._push_all("abort")
+        if self.begun:
+            if self.state is not State.DRAINING:
+                self._change(State.DRAINING)
+            self._end_if_closed()
+        else:
+            self._change(State.FAILED)
+            self._effects.append(Over())
+
+    def _end_if_closed(self) -> None:
+        if self.state is State.DRAINING and self._closed >= set(self.present):
+            self._change(State.FAILED if self.reasons else State.FINISHED)
+            self._effects.append(Over())
+
+    def _change(self, state: State) -> None:
+        if state not in _TRANSITIONS[self.state]:
+            raise AssertionError(f"run control: no way from {self.state} to {state}")
+        self.state = state
+
+    def _still_missing(self) -> str:
+        return f"; waiting for {', '.join(self.missing)}" if self.missing else ""
+
+    def _notice(self, text: str) -> None:
+        self._effects.append(Notice(text))
+
+    def _push(self, node: str, kind: str, **fields: Any) -> None:
+        self._effects.append(Push(node, kind, fields))
+
+    def _push_all(self, kind: str) -> None:
+        for node in self.present:
+            self._push(node, kind)

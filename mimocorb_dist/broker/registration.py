@@ -1,0 +1,115 @@
+"""What a node says of itself when it comes, and whether the nodes of a run fit together."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from mimocorb_dist.errors import WireError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from mimocorb_dist.wire.messages import Message
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A node's word on itself.
+
+    Parameters
+    ----------
+    node
+        Its name in the setup.
+    host
+        Host name of its machine.
+    pid
+        Its process there.
+    address
+        Host name or address under which the other nodes reach its links.
+    setup
+        Name of its setup file.
+    setup_hash
+        Hash of what the setup says.
+    function_files
+        File name relative to the setup -> hash of its content.
+    versions
+        Software -> version.
+    clock_s
+        Its wall clock when it wrote this, in s since 1970.
+    max_events, max_time_s
+        Limits of the run that its command line sets.
+    watch
+        Whether it wants to be shown the state of the run as it goes.
+    """
+
+    node: str
+    host: str
+    pid: int
+    address: str
+    setup: str
+    setup_hash: str
+    function_files: Mapping[str, str]
+    versions: Mapping[str, str]
+    clock_s: float
+    max_events: int | None = None
+    max_time_s: float | None = None
+    watch: bool = False
+
+    @classmethod
+    def from_message(cls, message: Message) -> Registration:
+        """Read a registration from a `register` message.
+
+        Raises
+        ------
+        WireError
+            When a field is missing or of a wrong type.
+        """
+        max_events, max_time_s = message.fields.get("max_events"), message.fields.get("max_time_s")
+        if max_events is not None and (type(max_events) is not int or max_events < 1):
+            raise WireError(f"max_events of a 'register' message is {max_events!r}, not a number of events")
+        if max_time_s is not None and not isinstance(max_time_s, (int, float)):
+            raise WireError(f"max_time_s of a 'register' message is {max_time_s!r}, not a time")
+        return cls(
+            node=message.field("node", str),
+            host=message.field("host", str),
+            pid=message.field("pid", int),
+            address=message.field("address", str),
+            setup=message.field("setup", str),
+            setup_hash=message.field("setup_hash", str),
+            function_files=message.field("function_files", dict),
+            versions=message.field("versions", dict),
+            clock_s=message.field("clock_s", float),
+            max_events=max_events,
+            max_time_s=max_time_s,
+            watch=message.field("watch", bool),
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the record of the run keeps of it."""
+        kept = asdict(self)
+        return {name: kept[name] for name in ("host", "address", "pid", "versions")}
+
+
+def differences(one: Registration, other: Registration) -> Iterator[str]:
+    """Yield what must be the same on two nodes and is not: a text for each, with file and nodes."""
+    both = f"nodes {one.node} and {other.node}"
+    for node in (one, other):
+        if node.versions.get("mimocorb_dist") is None:
+            yield f"node {node.node} does not tell its version of mimocorb_dist"
+    if one.versions.get("mimocorb_dist") != other.versions.get("mimocorb_dist"):
+        yield (
+            f"{both} have different versions of mimocorb_dist "
+            f"({one.versions.get('mimocorb_dist')} and {other.versions.get('mimocorb_dist')}); install the same"
+        )
+    if one.setup_hash != other.setup_hash:
+        names = one.setup if one.setup == other.setup else f"{one.setup} and {other.setup}"
+        yield f"setup file {names} differs between {both}; copy the right one to both, with its config files"
+        return
+    for file in sorted({*one.function_files, *other.function_files}):
+        here, there = one.function_files.get(file), other.function_files.get(file)
+        if here is None or there is None:
+            missing = one.node if here is None else other.node
+            yield f"function file {file} is missing on node {missing}; copy it there"
+        elif here != there:
+            yield f"function file {file} differs between {both}; copy the right one to both"

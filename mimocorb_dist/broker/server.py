@@ -1,0 +1,301 @@
+"""The broker's surroundings: its socket, its clock and its files around the state machine of `control`."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from mimocorb_dist.errors import RefusedError, RunError, UnreachableError, WireError
+from mimocorb_dist.runs import RunDirectory, RunRecord, allot_run_directory
+from mimocorb_dist.runs.overview import OverviewMaker
+
+from .control import COMMANDS, MakeRun, Notice, Over, Push, RunControl
+from .registration import Registration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from mimocorb_dist.topology import Plan, Topology
+    from mimocorb_dist.wire.messages import Message
+    from mimocorb_dist.wire.sockets import ControlServer, Request
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.25
+OVERVIEW_S = 1.0
+RECORD_S = 30.0
+"""How often the record is written as the run goes: a power cut leaves counts not older than this."""
+FAREWELL_S = 3.0
+"""How long nodes may take to say that they know of the end."""
+
+
+class Broker:
+    """Serves one run: keeps its state, tells the nodes what to do, and writes its record.
+
+    Parameters
+    ----------
+    topology, plan
+        The setup.
+    run_id
+        Id of the run.
+    server
+        The socket that nodes and clients speak to.
+    orphaned
+        Tells whether the node that started this broker has gone.
+    """
+
+    def __init__(
+        self,
+        topology: Topology,
+        plan: Plan,
+        run_id: str,
+        server: ControlServer,
+        orphaned: Callable[[], bool],
+    ) -> None:
+        self._topology = topology
+        self._plan = plan
+        self._run_id = run_id
+        self._server = server
+        self._orphaned = orphaned
+        self._control = RunControl(plan, topology.roots)
+        self._peers: dict[str, bytes] = {}
+        self._directory: RunDirectory | None = None
+        self._started = datetime.now().astimezone()
+        self._overviews = OverviewMaker(plan)
+        self._overview: dict[str, Any] | None = None
+        self._next_overview_s = 0.0
+        self._next_record_s = 0.0
+        self._cpu = _CpuMeter()
+        self._farewells: set[str] | None = None
+        self._last_word_s = 0.0
+
+    def run(self) -> int:
+        """Serve until the run is over and the nodes know it; return the exit status of the run."""
+        while self._farewells is None or (self._farewells and time.monotonic() < self._last_word_s):
+            request = self._server.receive(TICK_S)
+            while request is not None:
+                self._take(request)
+                self._carry_out()
+                request = self._server.receive(0)
+            self._tick()
+            self._carry_out()
+        return self._control.exit_status
+
+    def _tick(self) -> None:
+        now_s = time.monotonic()
+        if self._orphaned():
+            self._control.node_lost(self._topology.broker_node, "its process has ended")
+        self._control.tick(now_s)
+        if self._farewells is None and now_s >= self._next_overview_s:
+            self._next_overview_s = now_s + OVERVIEW_S
+            self._show(now_s)
+        if self._directory is not None and self._farewells is None and now_s >= self._next_record_s:
+            self._next_record_s = now_s + RECORD_S
+            self._write_record()
+
+    # Messages.
+
+    def _take(self, request: Request) -> None:
+        message = request.message
+        try:
+            if message.kind == "register":
+                self._register(request)
+            elif message.kind in ("status", *COMMANDS):
+                self._answer(request)
+            else:
+                self._hear(message)
+        except RefusedError as error:
+            self._refuse(request, str(error))
+        except WireError as error:
+            log.warning("a %r message cannot be understood: %s", message.kind, error)
+            self._refuse(request, str(error))
+
+    def _register(self, request: Request) -> None:
+        registration = Registration.from_message(request.message)
+        if self._peers.get(registration.node) == request.peer:
+            return  # said again, for the first time was not answered soon enough
+        try:
+            self._control.register(registration, time.monotonic())
+        except RefusedError as error:
+            self._push(request.peer, "rejected", reason=str(error))
+            log.warning("refused: %s", error)
+            return
+        self._peers[registration.node] = request.peer
+        offset_s = registration.clock_s - time.time()
+        if abs(offset_s) > 1.0:
+            log.warning(
+                "the clock of node %s differs by %.1f s; timestamps of its events do too",
+                registration.node,
+                offset_s,
+            )
+
+    def _hear(self, message: Message) -> None:
+        """Take in the word of a node; who it is stands in each of its messages."""
+        node, now_s = message.field("node", str), time.monotonic()
+        if node not in self._peers:
+            return  # it was told that it does not belong here
+        self._control.heard(node, now_s)
+        if message.kind == "report":
+            self._control.report(node, message.field("report", dict), now_s)
+        elif message.kind == "ready":
+            self._control.node_ready(node, message.field("ports", dict))
+        elif message.kind == "started":
+            self._control.node_started(node, message.field("stage", int))
+        elif message.kind == "trouble":
+            self._control.trouble(node, message.field("text", str), fatal=message.field("fatal", bool))
+        elif message.kind == "closed":
+            self._control.node_closed(node, message.field("report", dict))
+        elif message.kind == "leave":
+            self._control.leave(node)
+            self._push(self._peers.pop(node), "left")
+        elif message.kind == "farewell" and self._farewells is not None:
+            self._farewells.discard(node)
+        elif message.kind not in ("alive", "farewell"):
+            log.warning(
+                "node %s said %r, which is not known; use the same version everywhere", node, message.kind
+            )
+
+    def _answer(self, request: Request) -> None:
+        """Answer a client: the state of the run, or what its command does."""
+        kind, fields = request.message.kind, request.message.fields
+        if kind == "status":
+            self._reply(request, "status", overview=self._overview or self._make_overview(time.monotonic()))
+            return
+        answer = self._control.command(kind, str(fields.get("scope", "roots")))
+        self._reply(request, "done", text=answer)
+
+    # Effects.
+
+    def _carry_out(self) -> None:
+        for effect in self._control.take_effects():
+            if isinstance(effect, Push):
+                self._push(self._peers[effect.node], effect.kind, **effect.fields)
+            elif isinstance(effect, Notice):
+                log.info("%s", effect.text)
+                for peer in self._peers.values():
+                    self._push(peer, "notice", text=effect.text)
+            elif isinstance(effect, MakeRun):
+                self._make_run()
+                self._carry_out()
+            elif isinstance(effect, Over):
+                self._end()
+
+    def _make_run(self) -> None:
+        self._started = datetime.now().astimezone()
+        try:
+            self._directory = allot_run_directory(self._topology.target_directory, self._started)
+            self._record().write(self._directory.record)
+        except RunError as error:
+            self._control.cannot_make_run(str(error))
+            return
+        self._control.run_made(self._run_id, self._directory.path.name)
+
+    def _end(self) -> None:
+        content = None
+        if self._directory is not None:
+            record = self._record().ended(bool(self._control.reasons), datetime.now().astimezone())
+            content = record.to_dict()
+            try:
+                record.write(self._directory.record)
+            except RunError as error:
+                self._control.record_failed(str(error))
+                log.error("%s", error)
+        self._farewells = set(self._control.present)
+        self._last_word_s = time.monotonic() + FAREWELL_S
+        for node in self._control.present:
+            self._push(
+                self._peers[node],
+                "end",
+                state=str(self._control.state),
+                status=self._control.exit_status,
+                reasons=self._control.reasons,
+                record=content,
+            )
+
+    def _write_record(self) -> None:
+        if self._directory is None:
+            return
+        try:
+            self._record().write(self._directory.record)
+        except RunError as error:
+            self._control.trouble(self._topology.broker_node, str(error))
+
+    def _record(self) -> RunRecord:
+        control = self._control
+        return RunRecord(
+            plan=self._plan,
+            setup=self._topology.resolved,
+            run_id=self._run_id,
+            started=self._started,
+            reasons=tuple(control.reasons),
+            aborted=control.aborted and control.begun,
+            lost_nodes=frozenset(control.lost_nodes),
+            nodes={node: registration.facts() for node, registration in control.registrations.items()},
+            reports=control.reports,
+        )
+
+    def _show(self, now_s: float) -> None:
+        self._overview = self._make_overview(now_s)
+        for node in self._control.present:
+            peer = self._peers[node]
+            if self._control.registrations[node].watch:
+                self._push(peer, "overview", overview=self._overview)
+            else:
+                self._push(peer, "alive")
+
+    def _make_overview(self, now_s: float) -> dict[str, Any]:
+        control = self._control
+        run: Mapping[str, Any] = {
+            "id": self._run_id,
+            "name": self._directory.path.name if self._directory else None,
+            "directory": str(self._directory.path) if self._directory else None,
+            "setup": self._topology.path.name,
+            "state": str(control.state),
+            "reasons": list(control.reasons),
+            "started": self._started.isoformat(timespec="seconds"),
+            "nodes": {node: self._node_state(node) for node in self._plan.nodes},
+        }
+        cpu_percent = self._cpu.percent(now_s)
+        cpu_percent += sum(report.get("cpu_percent", 0.0) for report in control.reports.values())
+        return self._overviews.overview(run, control.reports, now_s, cpu_percent)
+
+    def _node_state(self, node: str) -> str:
+        if node in self._control.lost_nodes:
+            return "vanished"
+        return "here" if node in self._control.registrations else "missing"
+
+    # Sending: to whom it cannot be sent is noticed by its silence.
+
+    def _push(self, peer: bytes, kind: str, /, **fields: Any) -> None:
+        try:
+            self._server.push(peer, kind, **fields)
+        except UnreachableError as error:
+            log.info("%s: %s", kind, error)
+
+    def _reply(self, request: Request, kind: str, /, **fields: Any) -> None:
+        try:
+            self._server.reply(request, kind, **fields)
+        except UnreachableError as error:
+            log.info("%s", error)
+
+    def _refuse(self, request: Request, reason: str) -> None:
+        try:
+            self._server.refuse(request, reason)
+        except UnreachableError as error:
+            log.info("%s", error)
+
+
+class _CpuMeter:
+    """Measures what this process takes of a core."""
+
+    def __init__(self) -> None:
+        self._wall_s, self._cpu_s = time.monotonic(), time.process_time()
+
+    def percent(self, now_s: float) -> float:
+        cpu_s = time.process_time()
+        elapsed_s = now_s - self._wall_s
+        percent = 100 * (cpu_s - self._cpu_s) / elapsed_s if elapsed_s > 0 else 0.0
+        self._wall_s, self._cpu_s = now_s, cpu_s
+        return percent

@@ -1,0 +1,296 @@
+"""The books of a run: how many events each buffer was given, and what became of them.
+
+Everything here is arithmetic on plain values: the plan of the setup, and one report of each node, a map of
+
+- ``rings``: ring name -> statistics of the ring as plain values,
+- ``links``: link name -> counts of the end that is on this node,
+- ``workers``: worker name -> processes, restarts, errors, events, cpu_percent.
+
+An event is written once and ends once, however many rings it passes. So the rings of a buffer are seen as
+a whole: what reaches the home ring, or still lies in (or was rescued from) a ring on its way there, was
+written; what its readers released, at home or on other nodes, was read. The sender of a link frees its slot at
+home when the reader of the copy has released it, so the home ring counts that event as read, and a copy that
+was rescued far away is moved from the one column to the other.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from mimocorb_dist.topology import Buffer, LinkPlan, Plan, RingPlan
+
+Report = Mapping[str, Any]
+Reports = Mapping[str, Report]
+"""Node name -> its last report."""
+
+SHARED_READERS = "readers"
+LINK_COUNTS = ("sent", "acknowledged", "resent", "reconnects", "bytes")
+
+_EMPTY: dict[str, Any] = {
+    "written": 0,
+    "read": {},
+    "rescued": {},
+    "undelivered": {},
+    "redelivered": 0,
+    "filled": 0,
+    "fill": 0.0,
+    "max_fill": 0.0,
+    "discarded_while_paused": 0,
+    "dead_time_s": 0.0,
+    "live_time_s": 0.0,
+    "paused": False,
+    "ended": False,
+}
+
+
+class _Ring(NamedTuple):
+    node: str
+    plan: RingPlan
+    statistics: Mapping[str, Any]
+
+
+class Consumer(NamedTuple):
+    """What became of a buffer's events as one consumer sees them.
+
+    Under shared delivery all workers that read a buffer are one consumer, named ``readers``; under broadcast
+    each worker is one.
+    """
+
+    read: int
+    rescued: int
+
+
+def buffer_books(plan: Plan, reports: Reports) -> dict[str, dict[str, Any]]:
+    """Return the books of all buffers.
+
+    Parameters
+    ----------
+    plan
+        The setup, spread over its nodes.
+    reports
+        The last report of each node; a node without one counts as empty.
+
+    Returns
+    -------
+    dict
+        Buffer name -> ``node``, ``written``, ``read``, ``waiting`` (written, and neither read nor rescued),
+        ``discarded_while_paused``, ``redelivered``, ``rescued``, ``dead_time_s``, ``live_time_s``,
+        ``max_fill``, ``fill``, ``filled``, ``slot_count``, ``paused``, ``ended``, and ``by_worker`` under
+        broadcast.
+    """
+    rings = list(_rings(plan, reports))
+    books = {}
+    for buffer in _buffers(plan):
+        own = [ring for ring in rings if ring.plan.buffer.name == buffer.name]
+        books[buffer.name] = _buffer_book(plan, buffer, own)
+    return books
+
+
+def link_books(plan: Plan, reports: Reports) -> dict[str, dict[str, int]]:
+    """Return the counts of all links, by name: those that the sender's node reported."""
+    return {
+        link.name: {
+            count: int(_end(reports, link.from_node, link.name, "sent").get(count, 0))
+            for count in LINK_COUNTS
+        }
+        for link in plan.links
+    }
+
+
+def worker_books(plan: Plan, reports: Reports) -> dict[str, dict[str, Any]]:
+    """Return the counts of all workers, by name, summed over the nodes where each runs.
+
+    ``node`` is a name, or the names joined by commas for a worker on several nodes; ``processes`` is the
+    number that the setup asks for, ``alive`` the number that runs now.
+    """
+    books: dict[str, dict[str, Any]] = {}
+    for node, node_plan in plan.nodes.items():
+        for worker in node_plan.workers:
+            counts = reports.get(node, {}).get("workers", {}).get(worker.worker.name, {})
+            book = books.setdefault(
+                worker.worker.name,
+                {
+                    "node": "",
+                    "processes": 0,
+                    "restarts": 0,
+                    "errors": 0,
+                    "events": 0,
+                    "alive": 0,
+                    "cpu_percent": 0.0,
+                },
+            )
+            book["node"] = f"{book['node']}, {node}" if book["node"] else node
+            book["processes"] += worker.processes
+            for count in ("restarts", "errors", "events", "alive", "cpu_percent"):
+                book[count] += counts.get(count, 0)
+    return books
+
+
+def imbalances(plan: Plan, reports: Reports, lost_nodes: frozenset[str] = frozenset()) -> list[str]:
+    """Return what does not fit together in the books of a run that has ended, one text each.
+
+    Parameters
+    ----------
+    plan, reports
+        See `buffer_books`; the reports are the last ones, made when all processes had ended.
+    lost_nodes
+        Nodes whose last report is older than their end; their counts are not compared.
+    """
+    found = []
+    for name, book in buffer_books(plan, reports).items():
+        if book["waiting"] > 0:
+            found.append(f"buffer {name}: {events(book['waiting'])} not read before the end, and lost")
+        for who, consumer in book["consumers"].items():
+            extra = consumer.read + consumer.rescued - book["written"]
+            if extra > 0:
+                found.append(
+                    f"buffer {name}: the books do not balance: {who} read {consumer.read} and "
+                    f"{consumer.rescued} were rescued, but only {book['written']} were written"
+                )
+    for link in plan.links:
+        if link.from_node not in lost_nodes and link.to_node not in lost_nodes:
+            acknowledged = _end(reports, link.from_node, link.name, "sent").get("acknowledged", 0)
+            received = _end(reports, link.to_node, link.name, "received").get("received", 0)
+            if acknowledged != received:
+                found.append(
+                    f"link {link.name}: the books do not balance: {received} received, "
+                    f"{acknowledged} acknowledged"
+                )
+    return found
+
+
+def events(count: int) -> str:
+    """Return "1 event was" or "n events were"."""
+    return f"{count} event was" if count == 1 else f"{count} events were"
+
+
+def _buffers(plan: Plan) -> Iterator[Buffer]:
+    seen = set()
+    for node_plan in plan.nodes.values():
+        for ring in node_plan.rings:
+            if ring.buffer.name not in seen:
+                seen.add(ring.buffer.name)
+                yield ring.buffer
+
+
+def _rings(plan: Plan, reports: Reports) -> Iterator[_Ring]:
+    """Yield all rings that carry events of a buffer; views carry copies for observers only."""
+    views = {(view.to_node, view.target_ring) for view in plan.views}
+    for node, node_plan in plan.nodes.items():
+        rings = reports.get(node, {}).get("rings", {})
+        for ring in node_plan.rings:
+            if (node, ring.ring) not in views:
+                yield _Ring(node, ring, rings.get(ring.ring, _EMPTY))
+
+
+def _buffer_book(plan: Plan, buffer: Buffer, rings: list[_Ring]) -> dict[str, Any]:
+    (home,) = [ring for ring in rings if (ring.node, ring.plan.ring) == (buffer.node, buffer.name)]
+    outs = {(link.from_node, link.source_ring) for link in plan.links if link.release == "published"}
+    on_the_way = [ring for ring in rings if (ring.node, ring.plan.ring) in outs]
+    copies = [ring for ring in rings if ring is not home and ring not in on_the_way]
+
+    rescued_on_the_way = sum(_total(ring, "rescued") for ring in on_the_way)
+    not_home_yet = sum(_total(ring, "undelivered") for ring in on_the_way)
+    written = home.statistics["written"] + not_home_yet + rescued_on_the_way
+    consumers = {
+        name: Consumer(consumer.read, consumer.rescued + rescued_on_the_way)
+        for name, consumer in _consumers(plan, buffer, home, copies).items()
+    }
+    # The one that got least: so the columns of the whole buffer balance like those of each worker.
+    least = min(
+        consumers.values(), key=sum, default=Consumer(written - rescued_on_the_way, rescued_on_the_way)
+    )
+    book = {
+        "node": buffer.node,
+        "written": written,
+        "read": least.read,
+        "discarded_while_paused": _sum(rings, "discarded_while_paused"),
+        "redelivered": _sum(rings, "redelivered"),
+        "rescued": least.rescued,
+        "waiting": max(0, written - sum(least)),
+        "dead_time_s": _sum(rings, "dead_time_s"),
+        "live_time_s": _sum(rings, "live_time_s"),
+        "max_fill": max(ring.statistics["max_fill"] for ring in rings),
+        "fill": max(ring.statistics["fill"] for ring in rings),
+        "filled": home.statistics["filled"],
+        "slot_count": buffer.slot_count,
+        "paused": any(ring.statistics["paused"] for ring in rings),
+        "ended": home.statistics["ended"],
+        "consumers": consumers,
+    }
+    if buffer.delivery == "broadcast":
+        book["by_worker"] = {
+            name: {
+                "read": consumer.read,
+                "rescued": consumer.rescued,
+                "waiting": max(0, written - sum(consumer)),
+            }
+            for name, consumer in consumers.items()
+        }
+    return book
+
+
+def _consumers(plan: Plan, buffer: Buffer, home: _Ring, copies: list[_Ring]) -> dict[str, Consumer]:
+    rescued_far: Counter[str] = Counter()
+    for ring in copies:
+        for group, count in ring.statistics["rescued"].items():
+            rescued_far[group] += count
+    at_home = {
+        group: Consumer(
+            home.statistics["read"].get(group, 0) - rescued_far[group],
+            home.statistics["rescued"].get(group, 0) + rescued_far[group],
+        )
+        for group in home.plan.groups
+    }
+    if buffer.delivery == "shared":
+        return at_home
+    # A link for all single-node workers of another node is one group, `to.<node>`; its copy has their groups.
+    consumers = {
+        group: consumer for group, consumer in at_home.items() if not _serves_a_node(plan, buffer, group)
+    }
+    for ring in copies:
+        for group in ring.plan.groups:
+            if group not in consumers:
+                consumers[group] = Consumer(
+                    ring.statistics["read"].get(group, 0), ring.statistics["rescued"].get(group, 0)
+                )
+    for group, link in _links_for_nodes(plan, buffer):
+        # What was rescued before it got there is missing from each of its workers.
+        lost_at_home = home.statistics["rescued"].get(group, 0)
+        for ring in copies:
+            if (ring.node, ring.plan.ring) == (link.to_node, link.target_ring):
+                for worker in ring.plan.groups:
+                    read, rescued = consumers[worker]
+                    consumers[worker] = Consumer(read, rescued + lost_at_home)
+    return consumers
+
+
+def _links_for_nodes(plan: Plan, buffer: Buffer) -> Iterator[tuple[str, LinkPlan]]:
+    for link in plan.links:
+        if (
+            link.buffer == buffer.name
+            and link.release == "read"
+            and link.source_group == f"to.{link.to_node}"
+        ):
+            yield link.source_group, link
+
+
+def _serves_a_node(plan: Plan, buffer: Buffer, group: str) -> bool:
+    return any(group == name for name, _ in _links_for_nodes(plan, buffer))
+
+
+def _total(ring: _Ring, column: str) -> int:
+    return sum(int(count) for count in ring.statistics[column].values())
+
+
+def _sum(rings: list[_Ring], column: str) -> Any:
+    return sum(ring.statistics[column] for ring in rings)
+
+
+def _end(reports: Reports, node: str, link: str, mark: str) -> Mapping[str, Any]:
+    """Return the counts of a link's end; both ends are on one node only if a test plays so."""
+    counts: Mapping[str, Any] = reports.get(node, {}).get("links", {}).get(link, {})
+    return counts if mark in counts else {}

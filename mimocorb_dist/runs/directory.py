@@ -1,0 +1,161 @@
+"""Run directories: their names, who makes them, and what lies in them."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mimocorb_dist.errors import RunError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+RECORD = "run.json"
+
+_SHARED_FILE_SYSTEM_S = 5.0
+"""How long a file that another host wrote may take to be seen here."""
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """The directory of one run on one node.
+
+    Parameters
+    ----------
+    path
+        The directory.
+    shared
+        Whether another node of the run keeps the common files (record, setup, drawing, statistics) in it.
+    """
+
+    path: Path
+    shared: bool = False
+
+    @property
+    def record(self) -> Path:
+        """The record of the run, `run.json`."""
+        return self.path / RECORD
+
+    @property
+    def logs(self) -> Path:
+        """Folder of what the workers printed."""
+        return self.path / "logs"
+
+    @property
+    def rescue(self) -> Path:
+        """Folder of events that no worker could take."""
+        return self.path / "rescue"
+
+
+def allot_run_directory(target: Path, started: datetime) -> RunDirectory:
+    """Make the directory of a new run, with a name that no other run has.
+
+    Parameters
+    ----------
+    target
+        The setup's target directory; made if it is missing.
+    started
+        Time of the start, in local time.
+
+    Returns
+    -------
+    RunDirectory
+        ``run_YYYY-mm-dd_HH-MM-SS``, with ``_2`` and so on for further starts in the same second.
+
+    Raises
+    ------
+    RunError
+        If it cannot be made or written.
+    """
+    check_target(target)
+    base = started.strftime("run_%Y-%m-%d_%H-%M-%S")
+    for number in range(1, 1000):
+        path = target / (base if number == 1 else f"{base}_{number}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise _cannot_write(target, error) from error
+        return _filled(RunDirectory(path))
+    raise RunError(f"{target}: a thousand runs were started in this second; start the next one later")
+
+
+def join_run_directory(target: Path, name: str, run_id: str) -> RunDirectory:
+    """Make, or share with its maker, the directory of a run whose name the broker has given.
+
+    Parameters
+    ----------
+    target
+        The setup's target directory on this host.
+    name
+        Name of the run directory.
+    run_id
+        The run; a directory of the same name is shared only if its record names this run.
+
+    Raises
+    ------
+    RunError
+        If it cannot be made or written, or belongs to another run.
+    """
+    check_target(target)
+    path = target / name
+    try:
+        path.mkdir()
+    except FileExistsError:
+        deadline = time.monotonic() + _SHARED_FILE_SYSTEM_S
+        while _run_id_in(path / RECORD) != run_id:
+            if time.monotonic() > deadline:
+                raise RunError(
+                    f"{path}: this directory belongs to another run; start again, or give this setup another "
+                    "target_directory"
+                ) from None
+            time.sleep(0.05)
+        return _filled(RunDirectory(path, shared=True))
+    except OSError as error:
+        raise _cannot_write(target, error) from error
+    return _filled(RunDirectory(path))
+
+
+def check_target(target: Path) -> None:
+    """Make the target directory, and check that it can be written.
+
+    Raises
+    ------
+    RunError
+        If not.
+    """
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        probe = target / f".mimocorb-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise _cannot_write(target, error) from error
+
+
+def _cannot_write(target: Path, error: OSError) -> RunError:
+    return RunError(
+        f"{target}: cannot make run directories here ({error.strerror}); "
+        "choose another `target_directory` in the setup, or change the permissions"
+    )
+
+
+def _filled(directory: RunDirectory) -> RunDirectory:
+    try:
+        directory.logs.mkdir(exist_ok=True)
+    except OSError as error:
+        raise _cannot_write(directory.path, error) from error
+    return directory
+
+
+def _run_id_in(record: Path) -> str | None:
+    try:
+        run_id = json.loads(record.read_text(encoding="utf-8"))["run"]["id"]
+    except (OSError, ValueError, KeyError, TypeError):  # not there yet, or no record of ours
+        return None
+    return str(run_id)

@@ -1,0 +1,224 @@
+"""The record of a run, `run.json`: what it was, what it ran on, and its books."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, Literal
+
+from .books import Reports, buffer_books, events, imbalances, link_books, worker_books
+from .files import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from mimocorb_dist.topology import Plan
+
+State = Literal["running", "finished", "failed"]
+Quality = Literal["GOOD", "DEGRADED", "INCOMPLETE", "ABORTED"]
+
+_LIBRARIES = ("numpy", "pyzmq", "msgpack")
+_BUFFER_COLUMNS = (
+    "node",
+    "written",
+    "read",
+    "discarded_while_paused",
+    "redelivered",
+    "rescued",
+    "lost",
+    "dead_time_s",
+    "live_time_s",
+    "max_fill",
+)
+_WORKER_COLUMNS = ("node", "processes", "restarts", "errors", "events")
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What is known of a run at one moment.
+
+    Parameters
+    ----------
+    plan
+        The setup, spread over its nodes.
+    setup
+        The resolved setup, as plain values.
+    run_id
+        Id of the run.
+    started, finished
+        Local times with their offset; `finished` is None as long as the run goes on.
+    state
+        ``running``, ``finished`` or ``failed``.
+    reasons
+        Why the run failed or is not GOOD, one text each.
+    aborted
+        Whether it was ended at once, without draining.
+    lost_nodes
+        Nodes that vanished: their last report is older than their end.
+    nodes
+        What each node said of itself when it registered, as plain values.
+    reports
+        The last report of each node.
+    """
+
+    plan: Plan
+    setup: Mapping[str, Any]
+    run_id: str
+    started: datetime
+    finished: datetime | None = None
+    state: State = "running"
+    reasons: tuple[str, ...] = ()
+    aborted: bool = False
+    lost_nodes: frozenset[str] = frozenset()
+    nodes: Mapping[str, Any] | None = None
+    reports: Reports | None = None
+
+    def ended(self, failed: bool, finished: datetime) -> RunRecord:
+        """Return the record of the run after its end."""
+        return replace(self, state="failed" if failed else "finished", finished=finished)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of `run.json`."""
+        reports = self.reports or {}
+        over = self.finished is not None
+        buffers = {name: _buffer(book, over) for name, book in buffer_books(self.plan, reports).items()}
+        workers = worker_books(self.plan, reports)
+        quality, reasons = self._judge(buffers, workers)
+        return {
+            "run": {
+                "id": self.run_id,
+                "started": self.started.isoformat(timespec="milliseconds"),
+                "finished": self.finished.isoformat(timespec="milliseconds") if self.finished else None,
+                "state": self.state,
+                "quality": quality,
+                "reasons": reasons,
+                "process": process_mark(),
+            },
+            "software": software(),
+            "nodes": dict(self.nodes or {}),
+            "setup": dict(self.setup),
+            "buffers": buffers,
+            "links": link_books(self.plan, reports),
+            "workers": {
+                name: {column: book[column] for column in _WORKER_COLUMNS} for name, book in workers.items()
+            },
+        }
+
+    def write(self, path: Path) -> dict[str, Any]:
+        """Write the record to a file, atomically and synced to the disk; return its content.
+
+        Raises
+        ------
+        RunError
+            If it cannot be written.
+        """
+        content = self.to_dict()
+        write_record(path, content)
+        return content
+
+    def _judge(
+        self, buffers: Mapping[str, Mapping[str, Any]], workers: Mapping[str, Mapping[str, Any]]
+    ) -> tuple[Quality, list[str]]:
+        """Return how good the data are, and all reasons why they are not better."""
+        reasons = list(self.reasons)
+        if self.finished is None:
+            return "INCOMPLETE", reasons
+        wrong = imbalances(self.plan, self.reports or {}, self.lost_nodes)
+        reasons += wrong
+        flaws = [
+            f"buffer {name}: {events(book['rescued'])} rescued to rescue/{name}.mimo"
+            for name, book in buffers.items()
+            if book["rescued"]
+        ]
+        flaws += [
+            f"worker {name}: processes were restarted {book['restarts']} times"
+            for name, book in workers.items()
+            if book["restarts"]
+        ]
+        reasons += flaws
+        if self.aborted:
+            return "ABORTED", reasons
+        if self.state == "failed" or wrong:
+            return "INCOMPLETE", reasons
+        return ("DEGRADED" if flaws or any(book["errors"] for book in workers.values()) else "GOOD"), reasons
+
+
+def own_part(record: Mapping[str, Any], node: str) -> dict[str, Any]:
+    """Return what concerns one node in a complete record: its buffers, workers, and links that end there."""
+    return {
+        **record,
+        "run": {**record["run"], "process": process_mark()},
+        "buffers": {name: book for name, book in record["buffers"].items() if book["node"] == node},
+        "links": {name: book for name, book in record["links"].items() if node in _ends(name)},
+        "workers": {
+            name: book for name, book in record["workers"].items() if node in book["node"].split(", ")
+        },
+    }
+
+
+def write_record(path: Path, content: Mapping[str, Any]) -> None:
+    """Write the content of a record to a file, atomically and synced to the disk.
+
+    Raises
+    ------
+    RunError
+        If it cannot be written.
+    """
+    write_atomically(path, json.dumps(content, indent=2, default=str) + "\n")
+
+
+def software() -> dict[str, str]:
+    """Return the versions of what a run depends on."""
+    versions = {"mimocorb_dist": _package_version(), "python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:  # bundled in another way; the run does not depend on knowing
+            versions[name] = "unknown"
+    versions["platform"] = f"{platform.system()} {platform.release()} {platform.machine()}"
+    versions["byteorder"] = sys.byteorder
+    return versions
+
+
+def process_mark() -> dict[str, Any]:
+    """Return what tells later whether this very process is still alive."""
+    import psutil
+
+    return {
+        "host": platform.node(),
+        "pid": os.getpid(),
+        "since": round(psutil.Process().create_time(), 2),
+    }
+
+
+def _package_version() -> str:
+    from mimocorb_dist import __version__
+
+    return __version__
+
+
+def _buffer(book: Mapping[str, Any], over: bool) -> dict[str, Any]:
+    columns = {**book, "lost": book["waiting"] if over else 0}
+    row = {column: columns[column] for column in _BUFFER_COLUMNS}
+    if "by_worker" in book:
+        row["by_worker"] = {
+            name: {
+                "read": part["read"],
+                "rescued": part["rescued"],
+                "lost": part["waiting"] if over else 0,
+            }
+            for name, part in book["by_worker"].items()
+        }
+    return row
+
+
+def _ends(link: str) -> tuple[str, str]:
+    """Return the nodes of a link by its name, ``buffer@from->to`` or ``buffer@from->to#worker``."""
+    begin, _, end = link.partition("->")
+    return begin.rpartition("@")[2], end.partition("#")[0]
