@@ -95,7 +95,7 @@ def follow(page: Path, directory: Path) -> int:
 
 
 def matches(shown: str, said: str) -> bool:
-    """Tell whether a page shows what was said; `...` stands for anything, spaces at line ends do not count."""
+    """Tell whether a page shows what was said; `...` is anything, spaces at line ends do not count."""
     pattern = ".*".join(re.escape(_trimmed(part)) for part in _trimmed(shown).split("..."))
     return re.fullmatch(pattern, _trimmed(said), flags=re.DOTALL) is not None
 

@@ -1,0 +1,87 @@
+"""The demonstration: the lifetime of simulated muons, measured on three nodes of this machine."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import click
+
+from mimocorb_dist.errors import RunError, SetupError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SETUP_NAME = "setup.yaml"
+MUON_LIFETIME_US = 2.197
+
+
+def run(directory: Path) -> int:
+    """Run the demonstration and show what came of it.
+
+    Parameters
+    ----------
+    directory
+        Where setup and results go; made if it is not there.
+
+    Returns
+    -------
+    int
+        Exit status: 0 if the run ended well.
+
+    Raises
+    ------
+    SetupError
+        If the directory cannot be used.
+    RunError
+        If the run left no lifetime.
+    """
+    from mimocorb_dist.node import StartOptions, start
+    from mimocorb_dist.runs import report, runs_in
+
+    setup = _place_setup(directory)
+    click.echo(f"three nodes on this machine, from {setup}\n")
+    runs_before = set(runs_in(directory))
+    status = start(StartOptions(setup=setup, all_nodes=True, controls=frozenset({"stats"})))
+    if status != 0:
+        return status
+    new_runs = [path for path in runs_in(directory) if path not in runs_before]
+    if not new_runs:
+        raise RunError(f"{directory}: the run left no record there")
+    click.echo(f"\n{report(new_runs[-1])}\n")
+    click.echo(_lifetime_text(new_runs[-1]))
+    return 0
+
+
+def _place_setup(directory: Path) -> Path:
+    """Write the setup where the reader can look at it, change it and start it again."""
+    content = files(__package__).joinpath(SETUP_NAME).read_text(encoding="utf-8")
+    setup = directory / SETUP_NAME
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if not setup.exists():
+            setup.write_text(content, encoding="utf-8")
+        elif setup.read_text(encoding="utf-8") != content:
+            raise SetupError(
+                f"{setup}: this is not the setup of the demonstration any more; start it with "
+                f"`mimocorb-node start --all {setup}`, or give the demonstration another --directory"
+            )
+    except OSError as error:
+        raise SetupError(
+            f"{error.filename}: cannot be written ({error.strerror}); give another place with --directory"
+        ) from error
+    return setup
+
+
+def _lifetime_text(run_directory: Path) -> str:
+    fit = json.loads((run_directory / "lifetime.json").read_text(encoding="utf-8"))
+    if "problem" in fit:
+        raise RunError(f"{run_directory / 'lifetime.json'}: no lifetime could be fitted ({fit['problem']})")
+    lifetime = f"({fit['tau_us']:.3f} +- {fit['tau_error_us']:.3f}) us from {fit['times']} decays"
+    return (
+        f"lifetime of the muon  {lifetime}; simulated with {MUON_LIFETIME_US} us\n"
+        f"picture of the fit    {run_directory / 'lifetime.png'}\n"
+        f"last waveform         {run_directory / 'scope.png'}\n"
+        f"all files             {run_directory}"
+    )
