@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
+    from typing import BinaryIO
 
     from numpy.typing import NDArray
 
@@ -45,7 +47,8 @@ def arrow_schema(dtype: np.dtype[Any], length: int, facts: Mapping[str, Any]) ->
     Raises
     ------
     TypeError
-        If parquet has no type for a field.
+        If parquet has no type for a field; the message names it.
+
     """
     import pyarrow as pa
 
@@ -53,7 +56,10 @@ def arrow_schema(dtype: np.dtype[Any], length: int, facts: Mapping[str, Any]) ->
     for name in dtype.names or ():
         one = dtype[name]
         shape = ((length,) if length > 1 else ()) + one.shape
-        fields.append(pa.field(name, _arrow_type(one.base, shape), nullable=False))
+        try:
+            fields.append(pa.field(name, _arrow_type(one.base, shape), nullable=False))
+        except pa.ArrowNotImplementedError as error:
+            raise TypeError(f"field {name!r} is {one.base}, for which parquet has no type") from error
     return pa.schema(fields, metadata={FACTS_KEY: json.dumps(facts)})
 
 
@@ -63,10 +69,7 @@ def _arrow_type(base: np.dtype[Any], shape: tuple[int, ...]) -> Any:
     if base.kind in "US":
         arrow = pa.string() if base.kind == "U" else pa.binary()
     else:
-        try:
-            arrow = pa.from_numpy_dtype(base.newbyteorder("="))
-        except pa.ArrowNotImplementedError as error:
-            raise TypeError(f"parquet has no type for {base}") from error
+        arrow = pa.from_numpy_dtype(base.newbyteorder("="))
     for _ in shape:
         # The name of a list's items is part of the type; this one is what parquet prescribes.
         arrow = pa.list_(pa.field("element", arrow, nullable=False))
@@ -93,11 +96,9 @@ class ParquetRows:
 
     Parameters
     ----------
-    path
-        The file; it must not exist.
-    dtype, length
-        Type of a sample, and samples of an event.
-    facts
+    file
+        The file, new and open for writing.
+    schema
         See `arrow_schema`.
     group_bytes
         Size of a row group in memory.
@@ -106,24 +107,16 @@ class ParquetRows:
     """
 
     def __init__(
-        self,
-        path: Path,
-        dtype: np.dtype[Any],
-        length: int,
-        facts: Mapping[str, Any],
-        *,
-        group_bytes: int = 1 << 25,
-        compression: str = "snappy",
+        self, file: BinaryIO, schema: Any, *, group_bytes: int = 1 << 25, compression: str = "snappy"
     ) -> None:
         import pyarrow.parquet as pq
 
-        self._schema = arrow_schema(dtype, length, facts)
-        self._length = length
+        self._schema = schema
         self._group_bytes = group_bytes
         self._batches: list[tuple[NDArray[Any], NDArray[Any]]] = []
         self._bytes = 0
-        self._file = path.open("xb")
-        self._writer = pq.ParquetWriter(self._file, self._schema, compression=compression)
+        self._file = file
+        self._writer = pq.ParquetWriter(file, schema, compression=compression)
 
     def __enter__(self) -> Self:
         return self
@@ -153,7 +146,7 @@ class ParquetRows:
         data = np.concatenate([batch[1] for batch in self._batches])
         self._batches.clear()
         self._bytes = 0
-        if self._length == 1:
+        if data.shape[1] == 1:
             data = data[:, 0]
         arrays = []
         for field in self._schema:
@@ -164,8 +157,6 @@ class ParquetRows:
 
     def close(self) -> None:
         """Write what is left and the file's end, and see it to the disk."""
-        import os
-
         if self._file.closed:
             return
         try:

@@ -6,9 +6,9 @@ import csv
 
 import numpy as np
 import pytest
-from mimocorb_dist.functions.muons.lifetime import fit_times
-from mimocorb_dist.functions.muons.pulses import PulseSearch, double_pulses
-from mimocorb_dist.functions.muons.simulation import MuonPulses
+from mimocorb_dist.functions._muons.lifetime import fit_times
+from mimocorb_dist.functions._muons.pulses import PulseSearch, double_pulses
+from mimocorb_dist.functions._muons.simulation import MuonPulses
 
 from tests.support import shared_data
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mimocorb_dist.functions import _mimo
-from mimocorb_dist.functions._parquet import ParquetRows
+from mimocorb_dist.functions._parquet import ParquetRows, arrow_schema
 from mimocorb_dist.functions._recordings import open_recording
 from mimocorb_dist.functions._targets import Target
 
@@ -90,7 +90,8 @@ def test_written_events_come_back_with_their_metadata(tmp_path: Path, target: Ta
         content = _mimo.event_bytes(metadata, data)
         path.write_bytes(_mimo.header_bytes(target.dtype, target.length) + content)
     else:
-        with ParquetRows(path, target.dtype, target.length, {}, group_bytes=4000) as rows:
+        schema = arrow_schema(target.dtype, target.length, {})
+        with ParquetRows(path.open("xb"), schema, group_bytes=4000) as rows:
             for part in np.split(np.arange(300), 30):
                 rows.add(metadata[part], data[part])
     batches = list(open_recording(path, target)())

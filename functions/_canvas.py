@@ -1,0 +1,121 @@
+"""Where pictures of running data appear: in a window, or without a display as files in the run directory."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from matplotlib.figure import Figure
+
+# Often enough for a window to feel alive.
+_WINDOW_PERIOD_S = 0.05
+
+
+class Canvas(Protocol):
+    """A figure that can be shown again and again."""
+
+    figure: Figure
+
+    def show(self) -> None:
+        """Let the figure be seen as it is now."""
+
+    def idle(self, time_s: float) -> None:
+        """Wait; a window reacts to its user meanwhile."""
+
+
+class PictureFile:
+    """A figure that is written to a file; whoever reads the file sees a whole picture.
+
+    Parameters
+    ----------
+    path
+        The file; its suffix tells the format.
+    """
+
+    def __init__(self, path: Path) -> None:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        self.figure = Figure(figsize=(8, 5), layout="constrained")
+        FigureCanvasAgg(self.figure)
+        self._path = path
+
+    def show(self) -> None:
+        """Replace the file."""
+        save_figure(self.figure, self._path)
+
+    def idle(self, time_s: float) -> None:
+        """Wait."""
+        time.sleep(time_s)
+
+
+class Window:
+    """A figure in a window.
+
+    Parameters
+    ----------
+    title
+        Title of the window.
+
+    Raises
+    ------
+    RuntimeError
+        If no window can be opened.
+    """
+
+    def __init__(self, title: str) -> None:
+        import matplotlib.pyplot as plt
+
+        try:
+            self.figure = plt.figure(figsize=(8, 5), layout="constrained")
+        # Each toolkit has its own error for a display that does not answer.
+        except Exception as error:
+            raise RuntimeError(f"no window can be opened ({error})") from error
+        if self.figure.canvas.required_interactive_framework is None:
+            plt.close(self.figure)
+            raise RuntimeError("no window can be opened (no display, or no toolkit for windows)")
+        if self.figure.canvas.manager is not None:
+            self.figure.canvas.manager.set_window_title(title)
+        plt.ion()
+        plt.show(block=False)
+
+    def show(self) -> None:
+        """Draw the figure."""
+        self.figure.canvas.draw_idle()
+        self.figure.canvas.flush_events()
+
+    def idle(self, time_s: float) -> None:
+        """Wait, and let the window react."""
+        end_s = time.monotonic() + time_s
+        while True:
+            self.figure.canvas.flush_events()
+            left_s = end_s - time.monotonic()
+            if left_s <= 0:
+                return
+            time.sleep(min(left_s, _WINDOW_PERIOD_S))
+
+
+def open_canvas(title: str, path: Path) -> Canvas:
+    """Open a window if there is a display, else a picture file."""
+    if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform == "darwin":
+        try:
+            return Window(title)
+        except RuntimeError:
+            # A display that is named but cannot be used is as good as none.
+            return PictureFile(path)
+    return PictureFile(path)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure so that the file is always whole: under another name first."""
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        figure.savefig(draft, format=path.suffix[1:], dpi=100)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

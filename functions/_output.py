@@ -1,0 +1,124 @@
+"""Files that workers write into the run directory."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mimocorb_dist.errors import SetupError
+
+from ._settings import text, wrong
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import BinaryIO, Self
+
+    from numpy.typing import NDArray
+
+    from mimocorb_dist.workers import BufferIO
+
+
+def output_name(io: BufferIO, suffix: str) -> str:
+    """Return `filename` of the config, by default the name of the source, without the suffix."""
+    name = text(io, "filename", io.buffer_names_in[0]).removesuffix(suffix)
+    if name in ("", ".", "..") or Path(name).name != name:
+        raise wrong(io, "filename", "the name of a file in the run directory, without a path")
+    return name
+
+
+def create_file(io: BufferIO, name: str, suffix: str) -> BinaryIO:
+    """Create ``<name><suffix>`` in the run directory.
+
+    A file that is there already stays as it is: another process of the worker writes it, or this one wrote it
+    before it was started anew. Then the next free name is taken: ``<name>.part2<suffix>`` and so on.
+    """
+    for number in itertools.count(1):
+        path = io.run_dir / f"{_part(name, number)}{suffix}"
+        try:
+            file = path.open("xb")
+        except FileExistsError:
+            continue
+        if number > 1:
+            io.logger.info("%s%s is there already: writing %s", name, suffix, path.name)
+        return file
+    raise AssertionError("unreachable: names do not run out")
+
+
+def create_directory(io: BufferIO, name: str) -> Path:
+    """Create a directory in the run directory; see `create_file`."""
+    for number in itertools.count(1):
+        path = io.run_dir / _part(name, number)
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        if number > 1:
+            io.logger.info("%s is there already: writing %s", name, path.name)
+        return path
+    raise AssertionError("unreachable: names do not run out")
+
+
+def _part(name: str, number: int) -> str:
+    return name if number == 1 else f"{name}.part{number}"
+
+
+class SyncedFile:
+    """A file whose content reaches the kernel at once, and the disk every few seconds and at the end.
+
+    So a killed process loses nothing that it has written, and a power cut a few seconds.
+
+    Parameters
+    ----------
+    file
+        The file, open for writing; it is closed with the ``with`` block.
+    interval_s
+        Time between two syncs, in s.
+    """
+
+    def __init__(self, file: BinaryIO, interval_s: float) -> None:
+        self._file = file
+        self._interval_s = interval_s
+        self._synced_s = time.monotonic()
+
+    def write(self, content: bytes) -> None:
+        """Write."""
+        self._file.write(content)
+        self._file.flush()
+        now_s = time.monotonic()
+        if now_s - self._synced_s >= self._interval_s:
+            self._synced_s = now_s
+            os.fsync(self._file.fileno())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Give a file a new content, so that readers see the old one or the new one."""
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_bytes(content)
+    draft.replace(path)
+
+
+def single_values(io: BufferIO, function: str) -> NDArray[Any]:
+    """Return the source's example, after a check that its events have data_length 1."""
+    example: NDArray[Any] = io.data_in_examples[0]
+    if example.size != 1:
+        raise SetupError(
+            f"worker {io.name}: {function} needs a source with data_length 1, but {io.buffer_names_in[0]} "
+            f"has data_length {example.size}; exporters.parquet and data.export take any"
+        )
+    return example

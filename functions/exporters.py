@@ -1,0 +1,221 @@
+"""Workers that take events out: to files, or to nowhere."""
+
+from __future__ import annotations
+
+import csv as csv_format
+import io as text_io
+import platform
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import mimocorb_dist
+from mimocorb_dist.errors import SetupError
+from mimocorb_dist.workers import BatchExporter
+
+from ._output import SyncedFile, create_directory, create_file, output_name, replace_file, single_values
+from ._rows import header_line, rows_text, unwritable
+from ._settings import bins as bins_of
+from ._settings import choice, number
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mimocorb_dist.workers import BufferIO
+
+
+def drain(io: BufferIO) -> None:
+    """Take all events, and do nothing with them.
+
+    =========  ==============================================
+    sources    1
+    sinks      any number, of the source's type: get copies
+    =========  ==============================================
+    """
+    for _ in BatchExporter(io):
+        pass
+
+
+def csv(io: BufferIO) -> None:
+    """Write one row for each event to a csv file in the run directory.
+
+    Columns are counter, timestamp (s since 1970), deadtime, then the fields; the header is written at once.
+    All numbers are written as floats, in as many digits as they need. A second process of the worker writes
+    ``<filename>.part2.csv``, and so on.
+
+    =========  ==============================================
+    sources    1, ``data_length: 1``
+    sinks      any number, of the source's type: get copies
+    =========  ==============================================
+
+    Config
+    ------
+    filename : text, default the source's name
+        Name of the file, without ``.csv``.
+    save_interval : number, default 1
+        Rows can be read by others at once; every `save_interval` s they are brought to the disk.
+
+    Example
+    -------
+    ::
+
+        table: {function: exporters.csv, sources: [pulses], config: {filename: decays}}
+    """
+    exporter = BatchExporter(io)
+    dtype = single_values(io, "exporters.csv").dtype
+    if names := unwritable(dtype):
+        raise SetupError(
+            f"worker {io.name}: exporters.csv has one column for each field, which {', '.join(names)} of "
+            f"{io.buffer_names_in[0]} do not fit; use exporters.parquet"
+        )
+    interval_s = number(io, "save_interval", 1, minimum=0)
+    with SyncedFile(create_file(io, output_name(io, ".csv"), ".csv"), interval_s) as file:
+        file.write(header_line(dtype).encode())
+        for data, metadata in exporter:
+            file.write(rows_text(metadata, data[:, 0]).encode())
+
+
+def histogram(io: BufferIO) -> None:
+    """Count events in bins of their fields, in ``Histograms_<source>/`` in the run directory.
+
+    ``info.csv`` there has the columns Channel, Min, Max, NBins (number of edges); ``<channel>.npy`` has the
+    counts, NBins - 1 int64. As with numpy.histogram a bin contains its lower edge, the last one its upper
+    edge as well; values outside are not counted. ``visualizers.histogram`` shows the histograms while they
+    grow.
+
+    =========  ==============================================
+    sources    1, ``data_length: 1``
+    sinks      any number, of the source's type: get copies
+    =========  ==============================================
+
+    Config
+    ------
+    bins : map
+        Field -> [lowest, highest, number of edges].
+    update_interval : number, default 1
+        The files are written when events come, but not more often than every `update_interval` s; and at
+        the end.
+
+    Example
+    -------
+    ::
+
+        times: {function: exporters.histogram, sources: [pulses], config: {bins: {tau_us: [0, 15, 76]}}}
+        # np.load("Histograms_pulses/tau_us.npy") has 75 bins of 0.2 us
+    """
+    import boost_histogram as bh
+
+    exporter = BatchExporter(io)
+    dtype = single_values(io, "exporters.histogram").dtype
+    bins = bins_of(io, dtype.names or ())
+    interval_s = number(io, "update_interval", 1, minimum=0)
+    histograms = {
+        name: bh.Histogram(bh.axis.Variable(np.linspace(*limits)), storage=bh.storage.Int64())
+        for name, limits in bins.items()
+    }
+    directory = create_directory(io, f"Histograms_{io.buffer_names_in[0]}")
+    _save_counts(directory, histograms)
+    info = text_io.StringIO()
+    rows = [(name, *limits) for name, limits in bins.items()]
+    csv_format.writer(info, lineterminator="\n").writerows([("Channel", "Min", "Max", "NBins"), *rows])
+    replace_file(directory / "info.csv", info.getvalue().encode())
+    saved_s = time.monotonic()
+    try:
+        for data, _ in exporter:
+            for name, counts in histograms.items():
+                highest = bins[name][1]
+                values = data[name][:, 0].astype(np.float64)
+                # Axes of boost-histogram are open at their upper end, numpy's last bin is closed.
+                values[values == highest] = np.nextafter(highest, -np.inf)
+                counts.fill(values)
+            if time.monotonic() - saved_s >= interval_s:
+                _save_counts(directory, histograms)
+                saved_s = time.monotonic()
+    finally:
+        _save_counts(directory, histograms)
+
+
+def _save_counts(directory: Path, histograms: dict[str, Any]) -> None:
+    for name, counts in histograms.items():
+        content = text_io.BytesIO()
+        np.save(content, counts.values().astype(np.int64))
+        replace_file(directory / f"{name}.npy", content.getvalue())
+
+
+def parquet(io: BufferIO) -> None:
+    """Write one row for each event to a parquet file in the run directory.
+
+    Columns are counter, timestamp (s since 1970), deadtime, then the fields: with their types, and as lists
+    if data_length is above 1. The file is written in row groups and can be read when the worker has ended.
+    What is known of the run stands as JSON in the schema's metadata, under ``mimocorb``. A second process
+    of the worker writes ``<filename>.part2.parquet``, and so on.
+
+    =========  ==============================================
+    sources    1
+    sinks      any number, of the source's type: get copies
+    =========  ==============================================
+
+    Config
+    ------
+    filename : text, default the source's name
+        Name of the file, without ``.parquet``.
+    group_megabytes : number, default 32
+        Size of a row group in memory: so much is held before it is written.
+    flush_interval : number, default 60
+        A smaller row group is written when events come and the last one is older than this, in s.
+    compression : snappy, zstd, gzip or none, default snappy
+        How columns are compressed.
+
+    Example
+    -------
+    ::
+
+        archive: {function: exporters.parquet, sources: [raw], config: {compression: zstd}}
+        # pandas.read_parquet("raw.parquet")["ch1"].iloc[0] is the first waveform
+        # json.loads(pyarrow.parquet.read_schema("raw.parquet").metadata[b"mimocorb"])["run"]
+    """
+    from ._parquet import ParquetRows, arrow_schema
+
+    exporter = BatchExporter(io)
+    example = io.data_in_examples[0]
+    interval_s = number(io, "flush_interval", 60, above=0)
+    name = output_name(io, ".parquet")
+    group_bytes = int(number(io, "group_megabytes", 32, above=0) * 1e6)
+    compression = choice(io, "compression", ("snappy", "zstd", "gzip", "none"), "snappy")
+    try:
+        schema = arrow_schema(example.dtype, example.size, _facts(io))
+    except TypeError as error:
+        raise SetupError(
+            f"worker {io.name}: {io.buffer_names_in[0]} cannot be written by exporters.parquet: {error}; "
+            "data.export takes any type"
+        ) from error
+    file = create_file(io, name, ".parquet")
+    with ParquetRows(file, schema, group_bytes=group_bytes, compression=compression) as rows:
+        written_s = time.monotonic()
+        for data, metadata in exporter:
+            rows.add(metadata, data)
+            if time.monotonic() - written_s >= interval_s:
+                rows.write_group()
+                written_s = time.monotonic()
+
+
+def _facts(io: BufferIO) -> dict[str, Any]:
+    """Collect what a file should tell of its origin."""
+    import pyarrow as pa
+
+    example = io.data_in_examples[0]
+    return {
+        "run": io.run_dir.name,
+        "worker": io.name,
+        "buffer": io.buffer_names_in[0],
+        "data_length": int(example.size),
+        "data_dtype": {name: str(example.dtype[name]) for name in example.dtype.names or ()},
+        "units": {"timestamp": "s since 1970-01-01 UTC", "deadtime": "share of time"},
+        "software": {
+            "mimocorb_dist": mimocorb_dist.__version__,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "pyarrow": pa.__version__,
+        },
+    }

@@ -1,0 +1,187 @@
+"""Workers that show what exporters have written, while they go on writing."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mimocorb_dist.workers import IsAlive
+
+from ._canvas import open_canvas
+from ._settings import bins as bins_of
+from ._settings import choice, number, text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    from mimocorb_dist.workers import BufferIO
+
+    from ._canvas import Canvas
+
+    # Field -> edges of its bins and counts in them.
+    Histograms = dict[str, tuple[NDArray[Any], NDArray[Any]]]
+
+_LONGEST_IDLE_S = 0.2
+
+
+def histogram(io: BufferIO) -> None:
+    """Show the histograms that ``exporters.histogram`` makes of the same buffer, on the same host.
+
+    With a display it opens a window. Without one it writes ``<worker>.png`` into the run directory, and
+    replaces it at each update.
+
+    =========  ================================================
+    observes   1: the source of the ``exporters.histogram``
+    =========  ================================================
+
+    Config
+    ------
+    update_interval : number, default 1
+        Time between updates, in s.
+    plot_type : line, bar or step, default line
+        How bins are drawn.
+    """
+    directory = io.run_dir / f"Histograms_{io.buffer_names_observe[0]}"
+    _show(io, "line", lambda: _read_histograms(directory))
+
+
+def csv(io: BufferIO) -> None:
+    """Show histograms of the rows that ``exporters.csv`` writes of the same buffer, on the same host.
+
+    With a display it opens a window. Without one it writes ``<worker>.png`` into the run directory, and
+    replaces it at each update.
+
+    =========  ================================================
+    observes   1: the source of the ``exporters.csv``
+    =========  ================================================
+
+    Config
+    ------
+    bins : map
+        Field -> [lowest, highest, number of edges].
+    filename : text, default the buffer's name
+        As in the config of the ``exporters.csv``.
+    update_interval : number, default 1
+        Time between updates, in s.
+    plot_type : line, bar or step, default bar
+        How bins are drawn.
+    """
+    edges = {
+        name: np.linspace(*limits)
+        for name, limits in bins_of(io, io.data_observe_examples[0].dtype.names or ()).items()
+    }
+    name = text(io, "filename", io.buffer_names_observe[0]).removesuffix(".csv")
+    rows = _RowCounter(io.run_dir / f"{name}.csv", edges)
+    _show(io, "bar", rows.read)
+
+
+def _show(io: BufferIO, plot_type: str, read: Callable[[], Histograms | None]) -> None:
+    """Draw what `read` gives (None: nothing yet) until the buffer ends, and once more then."""
+    is_alive = IsAlive(io)
+    interval_s = number(io, "update_interval", 1, above=0)
+    plot_type = choice(io, "plot_type", _DRAW, plot_type)
+    canvas = open_canvas(f"Histograms: {io.name}", io.run_dir / f"{io.name}.png")
+    alive = True
+    while alive:
+        alive = is_alive()
+        histograms = read()
+        if histograms:
+            _draw(canvas, histograms, plot_type)
+        left_s = interval_s
+        while left_s > 0 and is_alive():
+            canvas.idle(min(left_s, _LONGEST_IDLE_S))
+            left_s -= _LONGEST_IDLE_S
+
+
+def _draw(canvas: Canvas, histograms: Histograms, plot_type: str) -> None:
+    canvas.figure.clear()
+    columns = math.ceil(math.sqrt(len(histograms)))
+    rows = math.ceil(len(histograms) / columns)
+    for index, (name, (edges, counts)) in enumerate(histograms.items()):
+        axes = canvas.figure.add_subplot(rows, columns, index + 1)
+        _DRAW[plot_type](axes, edges, counts)
+        axes.set_xlim(edges[0], edges[-1])
+        axes.set_ylim(bottom=0)
+        axes.set_title(name)
+        axes.set_xlabel("Value")
+        axes.set_ylabel("Count")
+    canvas.show()
+
+
+def _draw_line(axes: Axes, edges: NDArray[Any], counts: NDArray[Any]) -> None:
+    axes.plot((edges[:-1] + edges[1:]) / 2, counts)
+
+
+def _draw_bars(axes: Axes, edges: NDArray[Any], counts: NDArray[Any]) -> None:
+    axes.stairs(counts, edges, fill=True)
+
+
+def _draw_steps(axes: Axes, edges: NDArray[Any], counts: NDArray[Any]) -> None:
+    axes.stairs(counts, edges)
+
+
+_DRAW: dict[str, Callable[[Axes, NDArray[Any], NDArray[Any]], None]] = {
+    "line": _draw_line,
+    "bar": _draw_bars,
+    "step": _draw_steps,
+}
+
+
+def _read_histograms(directory: Path) -> Histograms | None:
+    import csv as csv_format
+
+    info = directory / "info.csv"
+    if not info.exists():  # the exporter writes it when all else is there
+        return None
+    with info.open(newline="") as file:
+        rows = list(csv_format.DictReader(file))
+    return {
+        row["Channel"]: (
+            np.linspace(float(row["Min"]), float(row["Max"]), int(row["NBins"])),
+            np.load(directory / f"{row['Channel']}.npy", allow_pickle=False),
+        )
+        for row in rows
+    }
+
+
+class _RowCounter:
+    """Histograms of a growing csv file, of which each row is read once."""
+
+    def __init__(self, path: Path, edges: dict[str, NDArray[Any]]) -> None:
+        self._path = path
+        self._edges = edges
+        self._counts = {name: np.zeros(len(values) - 1, np.int64) for name, values in edges.items()}
+        self._header = b""
+        self._position = 0
+
+    def read(self) -> Histograms | None:
+        """Count the rows that have been added."""
+        if not self._path.exists():
+            return None
+        with self._path.open("rb") as file:
+            file.seek(self._position)
+            added = file.read()
+        whole = added.rfind(b"\n") + 1  # the exporter may be in the middle of a row
+        lines = added[:whole]
+        self._position += whole
+        if not self._header and lines:
+            end = lines.find(b"\n") + 1
+            self._header, lines = lines[:end], lines[end:]
+        if lines:
+            self._count(self._header + lines)
+        return {name: (edges, self._counts[name]) for name, edges in self._edges.items()}
+
+    def _count(self, lines: bytes) -> None:
+        import io
+
+        import pandas as pd
+
+        table = pd.read_csv(io.BytesIO(lines), usecols=list(self._edges))
+        for name, edges in self._edges.items():
+            self._counts[name] += np.histogram(table[name].dropna(), edges)[0]
