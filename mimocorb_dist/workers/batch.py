@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .fit import describe_value, fill, misfit
-from .importer import BOOK_EVERY_S, Source
+from .importer import Source
 from .processor import one_for_each
 from .stopping import Calls, WorkerStop, calls
 from .template import MANY, Template, Unusable, counter_of
@@ -67,7 +67,7 @@ class BatchImporter(Source):
         self.io.stop.deferred = True
         self.logger.info("BatchImporter started")
         counter, dead_s = self.counter, 0.0
-        last = booked = self._booked_s = monotonic()
+        last = self._booked_s = monotonic()
         try:
             for data in generator:
                 t_data = monotonic()
@@ -79,10 +79,9 @@ class BatchImporter(Source):
                 dead_s += waited
                 if done < len(events):
                     break
-                if last - booked > BOOK_EVERY_S:
-                    if not self._book(counter, last, dead_s):
-                        break
-                    booked, dead_s = last, 0.0
+                if not self._book(counter, last, dead_s):
+                    break
+                dead_s = 0.0
         except WorkerStop:
             self.logger.info("BatchImporter: its source was interrupted")
         except Exception as error:

@@ -13,7 +13,7 @@ from .stopping import Calls, WorkerStop, calls
 from .template import Template
 
 BOOK_EVERY_S = 0.02
-"""At high rates dead time is booked, and a wish to stop looked for, so often; at low rates at each event."""
+"""At high rates books are kept, and a stopping ring is looked for, so often; at low rates at each event."""
 
 
 class Source(Template):
@@ -45,7 +45,9 @@ class Source(Template):
         self.writer.add_dead_time(dead_s, max(0.0, now_s - self._booked_s - dead_s))
         self._booked_s = now_s
         self.counter = self.io.events = counter
-        return not (self.io.stop.requested or self.writer.ring.stopping)
+        stop = self.io.stop
+        stop.look_again_s = now_s + BOOK_EVERY_S
+        return not (stop.requested or self.writer.ring.stopping)
 
     def _finish(self, generator: Iterator[Any]) -> None:
         """Let the generator clean up, and end the stream."""
@@ -91,10 +93,10 @@ class Importer(Source):
         """
         writer = self.writer
         put, wait, counter = writer.put, writer.wait, self.counter
-        generator = self._generator(ufunc)
-        self.io.stop.deferred = True
+        stop, generator = self.io.stop, self._generator(ufunc)
+        stop.deferred = True
         self.logger.info("Importer started")
-        last = booked = self._booked_s = monotonic()
+        last = self._booked_s = monotonic()
         epoch = time() - last  # the wall clock may be set during a run; durations must not see it
         dead_s = 0.0
         try:
@@ -114,10 +116,10 @@ class Importer(Source):
                 counter += 1
                 dead_s += waited
                 last = monotonic()
-                if last - booked > BOOK_EVERY_S:
+                if last > stop.look_again_s:
                     if not self._book(counter, last, dead_s):
                         break
-                    booked, dead_s, epoch = last, 0.0, time() - last
+                    dead_s, epoch = 0.0, time() - last
         except WorkerStop:
             self.logger.info("Importer: its source was interrupted")
         except Exception as error:

@@ -131,7 +131,7 @@ def prepare_process(job: WorkerJob, environment: Mapping[str, str] | None = None
         stream=sys.stderr,
     )
     if not (environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY") or sys.platform == "darwin"):
-        os.environ.setdefault("MPLBACKEND", "Agg")
+        os.environ["MPLBACKEND"] = environment.get("MPLBACKEND") or "Agg"
 
 
 def set_process_name(name: str) -> None:
@@ -158,7 +158,7 @@ def flush_output() -> None:
 
 def _report_failure(status: StatusPipe, error: BaseException, sinks_closed: bool) -> None:
     cause = error.__cause__ if isinstance(error, UfuncError) and error.__cause__ is not None else error
-    place = blame(cause.__traceback__) or _place_of_syntax_error(cause)
+    place = _place_of_syntax_error(cause) or blame(cause.__traceback__)
     text = "".join(traceback.format_exception(error))[-_LONGEST_TRACEBACK:]
     summary = str(error) if isinstance(error, MimocorbError) else f"{type(error).__name__}: {error}"
     logging.getLogger("worker").error("%s\n%s", summary, text)

@@ -62,6 +62,9 @@ class Stop:
     ----------
     requested
         True from the first request on; templates look at it between two events.
+    look_again_s
+        The monotonic time from which on an importer looks at it again, and keeps its books; a request sets it
+        to 0.
     deferred
         True once a template has begun its work. From then on the user's code outside of templates handles an
         event or finishes the output, and is not interrupted.
@@ -69,6 +72,7 @@ class Stop:
 
     def __init__(self) -> None:
         self.requested = False
+        self.look_again_s = 0.0
         self.deferred = False
         self._raised = False
         self._nudged = False
@@ -76,7 +80,12 @@ class Stop:
     def install(self) -> None:
         """Let SIGTERM request the stop, and a second one end this process. Call in the main thread."""
         signal.signal(signal.SIGTERM, self._on_signal)
-        os.register_at_fork(after_in_child=_end_by_sigterm)
+        # A child that is terminated as soon as it has been forked must end: the signal waits until it can.
+        os.register_at_fork(
+            before=lambda: _block_sigterm(True),
+            after_in_parent=lambda: _block_sigterm(False),
+            after_in_child=_start_as_child,
+        )
 
     @property
     def pending(self) -> bool:
@@ -101,6 +110,7 @@ class Stop:
             _end_by_sigterm()
             signal.raise_signal(signal.SIGTERM)
         self.requested = True
+        self.look_again_s = 0.0
         if not self._raised and frame is not None and _may_interrupt(frame, self.deferred):
             self._raised = True
             raise WorkerStop
@@ -114,6 +124,15 @@ def _main_thread() -> int:
 
 def _end_by_sigterm() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _block_sigterm(blocked: bool) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK if blocked else signal.SIG_UNBLOCK, [signal.SIGTERM])
+
+
+def _start_as_child() -> None:
+    _end_by_sigterm()
+    _block_sigterm(False)
 
 
 def _may_interrupt(frame: FrameType, deferred: bool) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import traceback
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import mimocorb_dist.ring
 from mimocorb_dist.errors import MimocorbError, SetupError, UfuncError
 
+from . import fit
 from .fit import fill, misfit
 from .io import BufferIO, Data, Metadata, as_buffer_io, describe
 
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
     from mimocorb_dist.ring import BufferReader, BufferWriter
     from mimocorb_dist.ring.interface import Interface
 
-_OUR_DIRECTORIES = tuple(str(Path(file).parent) for file in (__file__, mimocorb_dist.ring.__file__))
+_NOT_THE_USERS = ("<", *(str(Path(m.__file__ or "").parent) for m in (fit, mimocorb_dist.ring, importlib)))
+"""How names of files begin that no user has written, and that stand between ours and the user's."""
 
 
 class Template:
@@ -195,7 +198,7 @@ def blame(trace: TracebackType | None) -> str:
     """
     place, user_file = "", None
     for filename, line in _frames(trace):
-        if user_file is None and not filename.startswith((*_OUR_DIRECTORIES, "<")):
+        if user_file is None and not filename.startswith(_NOT_THE_USERS):
             user_file = filename
         if filename == user_file:
             place = f"{Path(filename).name}:{line}"
