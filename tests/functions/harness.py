@@ -64,7 +64,7 @@ class Bench:
             writer.write(data, metadata)
             writer.close()
 
-        return self._thread(write)
+        return self.start(write)
 
     def collect(self, name: str) -> Callable[[], tuple[np.ndarray, np.ndarray]]:
         """Read all events in a thread; the function returned waits for the end and gives (metadata, data)."""
@@ -78,7 +78,7 @@ class Bench:
                         return
                     parts.append((metadata.copy(), data.copy()))
 
-        thread = self._thread(read)
+        thread = self.start(read)
 
         def result() -> tuple[np.ndarray, np.ndarray]:
             thread.join(20)
@@ -90,7 +90,8 @@ class Bench:
 
         return result
 
-    def _thread(self, target: Callable[[], None]) -> threading.Thread:
+    def start(self, target: Callable[[], None]) -> threading.Thread:
+        """Run in a thread, which is waited for at the end of the test."""
         thread = threading.Thread(target=target, daemon=True)
         thread.start()
         self.stack.callback(thread.join, 20)
