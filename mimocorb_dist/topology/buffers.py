@@ -50,7 +50,7 @@ def _read_buffer(findings: Findings, name: str, entry: Entry) -> BufferDraft:
         findings, entry.item, label, f"{name}: {{slot_count: 128, data_length: 1000, {_DTYPE_EXAMPLE}}}"
     )
     if entries is None:
-        return BufferDraft(name, entry.key_place, None, None, None, {}, "shared", None)
+        return BufferDraft(name, entry.key_place)
     fields = Fields(findings, label, entry.key_place, entries)
     fields.check_keys(BUFFER_KEYS, BUFFER_LEFTOVERS, _RENAMED)
     slots = fields.required("slot_count", "128")

@@ -30,10 +30,10 @@ def describe(plan: Plan) -> str:
     """
     topology = plan.topology
     lines = [
-        f"{topology.path.name}: {_count(topology.buffers, 'buffer')}, {_count(topology.workers, 'worker')}, "
-        f"{_count(topology.nodes, 'node')}, {_count(plan.links, 'link')}"
+        f"{topology.path.name}: {_count(topology.buffers, 'buffer')}, {_count(topology.workers, 'worker')}"
     ]
     if topology.distributed:
+        lines[0] += f", {_count(topology.nodes, 'node')}, {_count(plan.links, 'link')}"
         ports = topology.data_ports
         lines.append(f"broker on {topology.broker_node}, port {topology.broker_port}")
         lines.append(f"data ports {f'{ports[0]} to {ports[1]}' if ports else 'as the system gives them'}")

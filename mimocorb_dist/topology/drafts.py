@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from .fields import Reference
     from .model import Delivery, Node, OnError, Place
+    from .prebuilt import Ports
 
 
 @dataclass
@@ -35,12 +36,12 @@ class BufferDraft:
 
     name: str
     place: Place
-    slot_count: int | None
-    data_length: int | None
-    data_dtype: np.dtype[Any] | None
-    dtype_texts: dict[str, str]
-    delivery: Delivery
-    node: Reference | None
+    slot_count: int | None = None
+    data_length: int | None = None
+    data_dtype: np.dtype[Any] | None = None
+    dtype_texts: dict[str, str] = field(default_factory=dict)
+    delivery: Delivery = "shared"
+    node: Reference | None = None
 
 
 @dataclass
@@ -48,22 +49,24 @@ class WorkerDraft:
     """A worker; references in it may point to nothing.
 
     `complete` tells that its buffers could be read: what is wrong with them as a whole is only said then.
+    `ports` tells what a prebuilt function wants, where that is known.
     """
 
     name: str
     place: Place
-    function: Reference | None
-    file: Reference | None
-    file_path: Path | None
-    config: dict[Any, Any]
-    processes: int
     processes_place: Place
-    nodes: tuple[Reference, ...]
-    sources: tuple[Reference, ...]
-    sinks: tuple[Reference, ...]
-    observes: tuple[Reference, ...]
-    on_error: OnError
-    complete: bool
+    function: Reference | None = None
+    file: Reference | None = None
+    file_path: Path | None = None
+    ports: Ports | None = None
+    config: dict[Any, Any] = field(default_factory=dict)
+    processes: int = 1
+    nodes: tuple[Reference, ...] = ()
+    sources: tuple[Reference, ...] = ()
+    sinks: tuple[Reference, ...] = ()
+    observes: tuple[Reference, ...] = ()
+    on_error: OnError = "stop"
+    complete: bool = False
 
 
 @dataclass

@@ -62,6 +62,8 @@ def ports_of(function: str) -> Ports | None:
 def problem_with(function: str) -> tuple[str, str] | None:
     """Return what is wrong with the name of a prebuilt function, and the remedy; None if it exists."""
     module, _, name = function.rpartition(".")
+    if not all(part.isidentifier() for part in function.split(".")):
+        return f"'{function}' is no name of a function", "write module.function, such as exporters.csv"
     if not module:
         remedy = "add 'file:' with the file that defines it, or write a prebuilt one as module.function"
         return f"'{function}' is no prebuilt function", _closest(function, remedy)

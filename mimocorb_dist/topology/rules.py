@@ -8,7 +8,6 @@ from .fields import check_reference
 from .findings import nearest
 from .flow import Ends, find_cycles
 from .hosts import check_node
-from .prebuilt import ports_of
 
 if TYPE_CHECKING:
     from .drafts import BufferDraft, SetupDraft, WorkerDraft
@@ -23,7 +22,7 @@ def check_setup(findings: Findings, setup: SetupDraft) -> None:
         if worker.complete:
             _check_buffers_of(findings, worker, setup)
     _check_cycles(findings, setup)
-    if all(worker.complete for worker in setup.workers.values()):
+    if setup.workers and all(worker.complete for worker in setup.workers.values()):
         _check_use(findings, setup)
     _warn_of_placement(findings, setup)
 
@@ -52,14 +51,12 @@ def _check_buffers_of(findings: Findings, worker: WorkerDraft, setup: SetupDraft
             "name its buffers with 'sources: [...]', 'sinks: [...]' or 'observes: [...]'",
         )
         return
-    if worker.function is None or worker.file is not None:
-        return
-    ports = ports_of(worker.function.name)
-    if ports is not None:
+    ports, function = worker.ports, worker.function
+    if ports is not None and function is not None:
         for key, limits in (("sources", ports.sources), ("sinks", ports.sinks), ("observes", ports.observes)):
-            _check_number(findings, worker, worker.function.name, key, limits)
+            _check_number(findings, worker, function.name, key, limits)
         if ports.same_type:
-            _check_types(findings, worker, worker.function.name, setup)
+            _check_types(findings, worker, function.name, setup)
 
 
 def _check_number(

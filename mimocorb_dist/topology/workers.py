@@ -9,7 +9,7 @@ from .drafts import WorkerDraft
 from .fields import Fields, Reference, check_name, section
 from .findings import suggest
 from .model import Place
-from .prebuilt import problem_with
+from .prebuilt import ports_of, problem_with
 from .user_files import read_code
 
 if TYPE_CHECKING:
@@ -80,18 +80,16 @@ class WorkerReader:
         drafts = {}
         for name, entry in (entries or {}).items():
             if check_name(self._findings, name, entry.key_place, "worker") is not None:
-                draft = self._read_worker(name, entry)
-                if draft is not None:
-                    drafts[name] = draft
+                drafts[name] = self._read_worker(name, entry)
         return drafts
 
-    def _read_worker(self, name: str, entry: Entry) -> WorkerDraft | None:
+    def _read_worker(self, name: str, entry: Entry) -> WorkerDraft:
         label = f"worker '{name}'"
         entries = section(
             self._findings, entry.item, label, f"{name}: {{function: exporters.csv, sources: [raw]}}"
         )
         if entries is None:
-            return None
+            return WorkerDraft(name, entry.key_place, entry.key_place)
         fields = Fields(self._findings, label, entry.key_place, entries)
         mistakes_before = len(self._findings)
         fields.check_keys(WORKER_KEYS, WORKER_LEFTOVERS, _RENAMED)
@@ -101,25 +99,28 @@ class WorkerReader:
         function = (
             fields.text("function", "exporters.csv") if fields.required("function", "exporters.csv") else None
         )
-        path = None
+        path, ports = None, None
         if file is not None:
             path = self._check_file(label, file, function)
         elif function is not None:
             problem = problem_with(function.name)
-            if problem is not None:
+            if problem is None:
+                ports = ports_of(function.name)
+            else:
                 self._findings.mistake(function.place, f"{label}: {problem[0]}", problem[1])
         processes = fields.item("number_of_processes")
         return WorkerDraft(
             name=name,
             place=entry.key_place,
+            processes_place=processes.place if processes else entry.key_place,
             function=function,
             file=file,
             file_path=path,
+            ports=ports,
             config=self._configs.merged(
                 label, self._base_config, fields.item("base_config"), fields.item("config")
             ),
             processes=fields.integer("number_of_processes", 1, MAX_PROCESSES) or 1,
-            processes_place=processes.place if processes else entry.key_place,
             nodes=fields.names("node", "node", one_allowed=True),
             sources=sources,
             sinks=sinks,

@@ -1,0 +1,288 @@
+"""From the file to the model: the whole setup, its resolved form, and what is compared between nodes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from mimocorb_dist.errors import SetupError, TopologyError
+from mimocorb_dist.topology import load
+
+from .setups import BUFFERS, NODES, SETUP, WORKERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from mimocorb_dist.topology import Topology
+
+CLASSIC = """\
+osc_template: &osc_template
+  slot_count: 128
+  data_length: 100
+  data_dtype:
+    ch1: 'f4'
+    ch2: 'f4'
+  overwrite: True
+
+target_directory: results
+
+Buffers:
+  InputBuffer: *osc_template
+  AcceptedPulses: *osc_template
+  Parameters:
+    slot_count: 32
+    data_length: 1
+    data_dtype: {decay_time: "int32", 1st_height: "float32"}
+
+Workers:
+  input:
+    file: modules/user.py
+    function: take
+    sinks: [InputBuffer]
+    config: [config.yaml, {rate: 10}]
+  filter:
+    file: modules/user.py
+    function: find
+    number_of_processes: 2
+    sources: [InputBuffer]
+    sinks: [AcceptedPulses, Parameters]
+  save_pulses:
+    function: data.export
+    sources: [AcceptedPulses]
+  hist:
+    file: ''
+    function: exporters.histogram
+    sources: [Parameters]
+    config: {bins: {decay_time: [0, 10, 11]}}
+  oscilloscope:
+    function: observers.oscilloscope
+    observes: [InputBuffer]
+
+Options:
+  debug_workers: True
+"""
+EVERYTHING = (
+    NODES
+    + "Broker: {node: storage, port: 6000, ports: [6001, 6020]}\nbase_config: {a: 1}\n"
+    + SETUP.replace("take: {", "take: {node: daq, config: {day: 2024-05-01, 3: x}, ").replace(
+        "save: {", "save: {node: [filter, storage], on_error: skip, "
+    )
+)
+
+
+@pytest.fixture
+def classic(folder: Path) -> Topology:
+    (folder / "config.yaml").write_text("rate: 5\ntrigger: 0.2\n")
+    (folder / "setup.yaml").write_text(CLASSIC)
+    return load("setup.yaml")
+
+
+def test_a_classic_setup_loads_unchanged(classic: Topology, folder: Path) -> None:
+    assert list(classic.buffers) == ["InputBuffer", "AcceptedPulses", "Parameters"]
+    assert classic.workers["input"].config == {"rate": 10, "trigger": 0.2}
+    assert classic.workers["filter"].processes == 2
+    assert classic.target_directory == folder / "results"
+    assert classic.roots == ("InputBuffer",)
+    assert classic.warnings == (
+        "setup.yaml:7:3: buffer 'InputBuffer': the key 'overwrite' means nothing here; remove it",
+        "setup.yaml:7:3: buffer 'AcceptedPulses': the key 'overwrite' means nothing here; remove it",
+    )
+
+
+def test_roles_are_told_by_the_buffers(classic: Topology) -> None:
+    roles = {name: worker.role for name, worker in classic.workers.items()}
+    assert roles == {
+        "input": "importer",
+        "filter": "filter",
+        "save_pulses": "exporter",
+        "hist": "exporter",
+        "oscilloscope": "observer",
+    }
+
+
+def test_paths_are_absolute_and_relative_to_the_setup(setup: Callable[[str], Topology], folder: Path) -> None:
+    topology = setup(SETUP)
+    assert (topology.path, topology.directory) == (folder / "setup.yaml", folder)
+    assert topology.target_directory == folder / "target"
+
+
+def test_mistakes_show_the_file_as_it_was_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "setup.yaml").write_text("a: 1\n")
+    monkeypatch.chdir(folder.parent)
+    with pytest.raises(TopologyError, match=r"^work/setup.yaml:1:1: "):
+        load("work/setup.yaml")
+
+
+@pytest.mark.parametrize("target", ["~/runs", "/data/runs"])
+def test_the_target_directory_may_be_absolute_or_in_the_home_folder(
+    setup: Callable[[str], Topology], target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/student")
+    found = setup(f"target_directory: {target}\n{SETUP}").target_directory
+    assert str(found) == target.replace("~", "/home/student")
+
+
+def test_a_target_directory_is_a_text(mistakes: Callable[..., None]) -> None:
+    mistakes(f"target_directory: \u00a7[a]\n{SETUP}", ("setup: target_directory is a list, not a text",))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "the setup is empty"),
+        ("# only a comment\n", "the setup is empty"),
+        ("- a\n", "is a list"),
+        ("abc", "'abc'"),
+    ],
+)
+def test_a_setup_is_a_mapping(setup: Callable[[str], Topology], text: str, words: str) -> None:
+    with pytest.raises(TopologyError) as caught:
+        setup(text)
+    (mistake,) = caught.value.mistakes
+    assert mistake.startswith("setup.yaml:1:1: the setup is ")
+    assert words in mistake
+    assert "it needs at least 'Buffers:' and 'Workers:'" in mistake
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Fkt_main: {}\n\u00a7RingBuffer:\n  - RB_1: {number_of_slots: 3}\nFunctions:\n  - Fkt_main: {}\n",
+        "\u00a7Functions:\n  - Fkt_main: {}\n",
+    ],
+)
+def test_the_dialect_of_mimocorb_1_is_recognised(mistakes: Callable[..., None], text: str) -> None:
+    mistakes(text, ("in the dialect of mimoCoRB 1", "this version reads setups of mimoCoRB2", "'Workers:'"))
+
+
+def test_other_top_level_keys_mean_nothing(warnings: Callable[..., None]) -> None:
+    warnings(f"my_template: {{x: 1}}\n7: seven\nOptions: {{debug_workers: true}}\n{SETUP}")
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [("nodes", "Nodes"), ("Brokr", "Broker"), ("target_dir", "target_directory"), ("Security", "security")],
+)
+def test_a_top_level_key_that_looks_mistyped_is_a_warning(
+    warnings: Callable[..., None], key: str, meant: str
+) -> None:
+    warnings(
+        f"\u00a7{key}: x\n{SETUP}",
+        (f"the key '{key}' means nothing at the top level", f"did you mean '{meant}'?"),
+    )
+
+
+def test_all_mistakes_come_at_once_in_the_order_of_the_file(mistakes: Callable[..., None]) -> None:
+    mistakes(
+        "Nodes: {daq: {host: \u00a7192.168.1.10}}\n"
+        "Buffers:\n"
+        "  raw: {slot_count: \u00a70, data_length: \u00a7x, data_dtype: {ch1: \u00a7flaot}, \u00a7foo: 1}\n"
+        "Workers:\n  \u00a7take: {node: daq, sinks: [raw]}\n"
+        "  save: {node: \u00a7dak, function: \u00a7exporters.cvs, sources: [raw], config: \u00a73}\n",
+        *("host", "slot_count", "data_length", "flaot", "foo", "function", "dak", "cvs", "config"),
+    )
+
+
+def test_the_error_is_a_setup_error_with_its_mistakes(setup: Callable[[str], Topology]) -> None:
+    with pytest.raises(SetupError) as caught:
+        setup(BUFFERS)
+    assert isinstance(caught.value, TopologyError)
+    assert str(caught.value) == "\n".join(caught.value.mistakes)
+
+
+def test_the_model_cannot_be_changed(setup: Callable[[str], Topology]) -> None:
+    topology = setup(SETUP)
+    for thing in (topology, topology.buffers["raw"], topology.workers["take"], topology.nodes["local"]):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            thing.name = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("text", [SETUP, EVERYTHING])
+def test_the_resolved_setup_is_plain_and_is_itself_the_same_setup(
+    setup: Callable[[str], Topology], text: str
+) -> None:
+    topology = setup(text)
+    assert json.loads(json.dumps(topology.resolved)) == topology.resolved
+    again = setup(yaml.safe_dump(topology.resolved, sort_keys=False))
+    assert again.resolved == topology.resolved
+    assert again.content_hash() == topology.content_hash()
+
+
+def test_the_resolved_setup_says_everything(setup: Callable[[str], Topology]) -> None:
+    resolved = setup(EVERYTHING).resolved
+    assert resolved["Broker"] == {"node": "storage", "port": 6000, "ports": [6001, 6020]}
+    assert resolved["Buffers"]["raw"]["node"] == "daq"
+    assert resolved["Buffers"]["raw"]["delivery"] == "shared"
+    assert resolved["Workers"]["take"]["config"] == {"a": 1, "day": "2024-05-01", "3": "x"}
+    assert resolved["Workers"]["save"]["node"] == ["filter", "storage"]
+    assert resolved["security"] == "none"
+
+
+def test_a_setup_of_one_host_resolves_without_nodes(setup: Callable[[str], Topology]) -> None:
+    resolved = setup(SETUP).resolved
+    assert set(resolved) == {"Buffers", "Workers", "target_directory"}
+    assert "node" not in resolved["Workers"]["take"]
+
+
+def test_the_content_hash_sees_the_content_only(setup: Callable[[str], Topology], folder: Path) -> None:
+    (folder / "c.yaml").write_text("a: 1\n")
+    text = SETUP.replace("save: {", "save: {config: c.yaml, ")
+    first = setup(text).content_hash()
+    same = "# comment\n" + text.replace("slot_count: 8, data_length: 4", "data_length: 4, slot_count: 8")
+    assert setup(same).content_hash() == first
+    assert setup(text.replace("slot_count: 8", "slot_count: 9")).content_hash() != first
+    (folder / "c.yaml").write_text("a: 2\n")
+    assert setup(text).content_hash() != first
+
+
+def test_the_content_hash_does_not_depend_on_the_folder(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "elsewhere"
+    (other / "modules").mkdir(parents=True)
+    (other / "modules" / "user.py").write_text("def take(io): ...\n")
+    assert (
+        load(folder / "setup.yaml", text=SETUP).content_hash()
+        == load(other / "s.yaml", text=SETUP).content_hash()
+    )
+
+
+def test_function_files_are_hashed_with_what_they_import_from_beside(
+    setup: Callable[[str], Topology], folder: Path
+) -> None:
+    modules = folder / "modules"
+    (modules / "user.py").write_text("import helper, numpy\nfrom package import tool\ndef take(io): ...\n")
+    (modules / "helper.py").write_text("import user\nx = 1\n")
+    (modules / "package").mkdir()
+    (modules / "package" / "__init__.py").write_text("")
+    (modules / "package" / "tool.py").write_text("def f(: broken\n")
+    (modules / "unused.py").write_text("")
+    topology = setup(SETUP)
+    hashes = topology.function_files()
+    names = ["helper.py", "package/__init__.py", "package/tool.py", "user.py"]
+    assert list(hashes) == [f"modules/{name}" for name in names]
+    (modules / "helper.py").write_text("import user\nx = 2\n")
+    changed = topology.function_files()
+    assert {name for name in names if hashes[f"modules/{name}"] != changed[f"modules/{name}"]} == {
+        "helper.py"
+    }
+
+
+def test_loading_is_quick_and_imports_nothing_heavy(folder: Path) -> None:
+    (folder / "setup.yaml").write_text(
+        BUFFERS + WORKERS.replace("function: exporters.csv", "file: modules/user.py, function: save")
+    )
+    code = (
+        "import sys; from mimocorb_dist.topology import load, plan, draw; from pathlib import Path;"
+        "t = load('setup.yaml'); draw(t, Path('f.svg'));"
+        "print([m for m in ('matplotlib', 'scipy', 'pandas', 'pyarrow', 'rich', 'zmq') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "[]"
