@@ -70,6 +70,8 @@ def oscilloscope(io: BufferIO) -> None:
             if counter != shown:
                 screen.show(counter, data)
                 shown = counter
+                io.events += 1
+
         left_s = interval_s
         while left_s > 0 and is_alive():
             screen.canvas.idle(min(left_s, _LONGEST_IDLE_S))
