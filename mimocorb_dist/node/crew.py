@@ -1,0 +1,256 @@
+"""The processes of a node as a state machine: who is ready, runs and has ended, and what a death means.
+
+It starts nothing and touches no ring: it is told what happened, and says what to do.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from .tasks import Task
+
+MAX_BARREN_DEATHS = 3
+"""A process that was killed so often in a row without handling an event is not started again."""
+MAX_RESTARTS = 1000
+BACK_OFF_S = (0.0, 0.1, 0.5, 2.0)
+
+
+class Phase(StrEnum):
+    """Phases of a process."""
+
+    STARTING = "starting"
+    READY = "ready"
+    GOING = "going"
+    RUNNING = "running"
+    ENDED = "ended"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Restart:
+    """Start the process again after a while."""
+
+    delay_s: float
+    why: str
+
+
+@dataclass(frozen=True)
+class Gone:
+    """The process has ended for good.
+
+    Parameters
+    ----------
+    trouble
+        What went wrong; None if it ended as it should.
+    """
+
+    trouble: str | None = None
+
+
+@dataclass
+class _Member:
+    task: Task
+    phase: Phase = Phase.STARTING
+    went: bool = False
+    failure: str | None = None
+    said_finished: bool = False
+    barren_deaths: int = 0
+    events: int = 0
+    counts: dict[str, Any] = field(default_factory=dict)
+
+
+class Crew:
+    """The processes of one node.
+
+    Parameters
+    ----------
+    tasks
+        Its tasks.
+
+    Attributes
+    ----------
+    stopping
+        Whether the run ends: from then on nobody is started again for the sake of new events only.
+    aborting
+        Whether all processes are being killed.
+    """
+
+    def __init__(self, tasks: Iterable[Task]) -> None:
+        self._members = {task: _Member(task) for task in tasks}
+        self._ports: dict[str, int] = {}
+        self._past_events: Counter[str] = Counter()
+        self._restarts: Counter[str] = Counter()
+        self._errors: Counter[str] = Counter()
+        self.stopping = False
+        self.aborting = False
+
+    # What happens.
+
+    def hear(self, task: Task, message: Mapping[str, Any]) -> None:
+        """Take in what a process says on its status pipe."""
+        member = self._members[task]
+        match message.get("state"):
+            case "bound":
+                self._ports[task.name] = int(message["port"])
+            case "ready":
+                member.phase = Phase.READY
+            case "running":
+                member.phase = Phase.RUNNING
+            case "counts":
+                self._count(member, message)
+            case "finished":
+                self._count(member, message)
+                member.said_finished = True
+            case "failed":
+                where = f" ({message['where']})" if message.get("where") else ""
+                member.failure = f"{message.get('error', 'failed')}{where}"
+
+    def _count(self, member: _Member, message: Mapping[str, Any]) -> None:
+        counts = {name: value for name, value in message.items() if name != "state"}
+        member.counts |= counts
+        if counts.get("events", 0) > member.events:
+            member.events = counts["events"]
+            member.barren_deaths = 0
+
+    def let_go(self, task: Task) -> None:
+        """Note that a process was told to go."""
+        self._members[task].phase = Phase.GOING
+        self._members[task].went = True
+
+    def died(self, task: Task, exit_code: int) -> Restart | Gone:
+        """Say what the end of a process means.
+
+        Parameters
+        ----------
+        task
+            Its task.
+        exit_code
+            As `subprocess` tells it: negative for a signal.
+        """
+        member = self._members[task]
+        if member.said_finished and exit_code == 0:
+            member.phase = Phase.ENDED
+            return Gone()
+        if self.aborting:
+            member.phase = Phase.FAILED
+            return Gone()
+        if self.stopping and not member.went:
+            member.phase = Phase.ENDED
+            return Gone()
+        if exit_code < 0:
+            return self._killed(member, -exit_code)
+        if member.failure is None:
+            member.failure = f"it ended with status {exit_code} without a word"
+        self._errors[task.name] += 1
+        what = "could not start" if member.phase is Phase.STARTING else "failed"
+        member.phase = Phase.FAILED
+        return Gone(f"{_kind(task)} {task.label} {what}: {member.failure}")
+
+    def _killed(self, member: _Member, number: int) -> Restart | Gone:
+        """A process that was killed is started again if no event is lost or doubled by that."""
+        task = member.task
+        try:
+            name = signal.Signals(number).name
+        except ValueError:
+            name = f"signal {number}"
+        why = f"{_kind(task)} {task.label} was killed ({name})"
+        member.barren_deaths += 1
+        can_restart = member.went and task.kind == "worker" and not task.is_importer
+        if (
+            can_restart
+            and member.barren_deaths < MAX_BARREN_DEATHS
+            and self._restarts[task.name] < MAX_RESTARTS
+        ):
+            self._restarts[task.name] += 1
+            self._past_events[task.name] += member.events
+            member.phase, member.events, member.said_finished = Phase.STARTING, 0, False
+            return Restart(BACK_OFF_S[min(member.barren_deaths - 1, len(BACK_OFF_S) - 1)], why)
+        member.phase = Phase.FAILED
+        if task.is_importer and self.stopping:
+            return Gone()
+        again = f" {member.barren_deaths} times without handling an event" if member.barren_deaths > 1 else ""
+        return Gone(why + again)
+
+    # What is asked.
+
+    @property
+    def all_ready(self) -> bool:
+        """Whether all processes are ready, and all link receivers listen."""
+        return all(member.phase is not Phase.STARTING for member in self._members.values())
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Link -> port where its receiver on this node listens."""
+        return dict(self._ports)
+
+    def of_stage(self, stage: int) -> list[Task]:
+        """Return the tasks of a stage."""
+        return [task for task in self._members if task.stage == stage]
+
+    def stage_runs(self, stage: int) -> bool:
+        """Whether all processes of a stage run, or have ended already."""
+        waiting = (Phase.STARTING, Phase.READY, Phase.GOING)
+        return not any(self._members[task].phase in waiting for task in self.of_stage(stage))
+
+    def phase(self, task: Task) -> Phase:
+        """Return the phase of a process."""
+        return self._members[task].phase
+
+    def went(self, task: Task) -> bool:
+        """Whether a process, or one before it with the same task, was told to go."""
+        return self._members[task].went
+
+    def is_over(self, task: Task) -> bool:
+        """Whether a process has ended for good."""
+        return self._members[task].phase in (Phase.ENDED, Phase.FAILED)
+
+    @property
+    def left(self) -> list[Task]:
+        """Tasks whose process has not ended for good."""
+        return [task for task in self._members if not self.is_over(task)]
+
+    @property
+    def importers(self) -> list[Task]:
+        """The importers that have not ended."""
+        return [task for task in self.left if task.is_importer]
+
+    def has_reader(self, ring: str, group: str) -> bool:
+        """Whether any process may still read a ring as a member of a group."""
+        return any((ring, group) in task.reads for task in self.left)
+
+    def worker_counts(self) -> dict[str, dict[str, Any]]:
+        """Return processes alive, restarts, errors and events of each worker."""
+        counts: dict[str, dict[str, Any]] = {}
+        for task, member in self._members.items():
+            if task.kind == "worker":
+                row = counts.setdefault(
+                    task.name,
+                    {
+                        "alive": 0,
+                        "restarts": self._restarts[task.name],
+                        "errors": self._errors[task.name],
+                        "events": self._past_events[task.name],
+                    },
+                )
+                row["alive"] += not self.is_over(task)
+                row["events"] += member.events
+        return counts
+
+    def link_counts(self) -> dict[str, dict[str, Any]]:
+        """Return what the link ends of this node last counted."""
+        return {
+            task.name: dict(member.counts)
+            for task, member in self._members.items()
+            if task.kind in ("send", "receive")
+        }
+
+
+def _kind(task: Task) -> str:
+    return "worker" if task.kind == "worker" else "link"

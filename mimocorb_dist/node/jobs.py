@@ -1,0 +1,107 @@
+"""Job files: what a node tells the processes that it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mimocorb_dist.topology import LinkPlan, ViewPlan, WorkerPlan
+from mimocorb_dist.workers.job import WorkerJob
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mimocorb_dist.topology import Topology
+
+    from .rings import RingSet
+    from .tasks import Task
+
+
+@dataclass(frozen=True)
+class Order:
+    """How to start the process of a task.
+
+    Parameters
+    ----------
+    module
+        The module to run.
+    job
+        Content of the job file.
+    names
+        Last arguments, for lists of processes.
+    """
+
+    module: str
+    job: str
+    names: tuple[str, ...]
+
+
+def order_for(
+    task: Task, topology: Topology, node: str, address: str, run_id: str, run_dir: Path, rings: RingSet
+) -> Order:
+    """Return how to start the process of a task.
+
+    Parameters
+    ----------
+    task
+        The task.
+    topology
+        The setup.
+    node
+        Name of this node.
+    address
+        Host name or address on which link receivers of this node listen.
+    run_id, run_dir
+        The run.
+    rings
+        The rings of this node.
+    """
+    if isinstance(task.plan, WorkerPlan):
+        job = _worker_job(task, task.plan, topology, node, run_id, run_dir, rings)
+        return Order("mimocorb_dist.workers", job, (run_id, node, task.name, str(task.number)))
+    job = _link_job(task, task.plan, topology, node, address, run_id, rings)
+    return Order("mimocorb_dist.links", job, (run_id, node, task.name, task.kind))
+
+
+def _worker_job(
+    task: Task,
+    plan: WorkerPlan,
+    topology: Topology,
+    node: str,
+    run_id: str,
+    run_dir: Path,
+    rings: RingSet,
+) -> str:
+    worker = plan.worker
+    return WorkerJob(
+        run_id=run_id,
+        node=node,
+        worker=worker.name,
+        number=task.number,
+        processes=plan.processes,
+        run_dir=run_dir,
+        setup_dir=topology.directory,
+        function=worker.function,
+        file=worker.file,
+        config=worker.config,
+        sources=tuple(
+            {"ring": str(rings.path(source.ring)), "group": source.group, "buffer": source.buffer}
+            for source in plan.sources
+        ),
+        sinks=tuple({"ring": str(rings.path(sink.ring)), "buffer": sink.buffer} for sink in plan.sinks),
+        observes=tuple(
+            {"ring": str(rings.path(observed.ring)), "buffer": observed.buffer} for observed in plan.observes
+        ),
+    ).to_json()
+
+
+def _link_job(
+    task: Task,
+    plan: LinkPlan | ViewPlan,
+    topology: Topology,
+    node: str,
+    address: str,
+    run_id: str,
+    rings: RingSet,
+) -> str:
+    raise RuntimeError("links")

@@ -1,0 +1,188 @@
+"""`mimocorb-node start`: one node, or all nodes of a setup in this process."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import signal
+import sys
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from mimocorb_dist.errors import MimocorbError
+from mimocorb_dist.ring.runtime import RuntimeDirectory, dead_runtime_directories, remove_runtime_directory
+from mimocorb_dist.runs.directory import check_target
+from mimocorb_dist.topology import load, plan
+from mimocorb_dist.wire.sockets import LOOPBACK
+
+from .brokerage import BrokerProcess
+from .identity import find_node
+from .loop import Loop
+from .output import OutputPump
+from .session import NodeSession
+from .terminal import Terminal
+
+if TYPE_CHECKING:
+    from mimocorb_dist.topology import Topology
+
+    from .options import StartOptions
+
+
+def start(options: StartOptions) -> int:
+    """Run this host's part of a setup, or all of it, to its end.
+
+    Parameters
+    ----------
+    options
+        What the user asks.
+
+    Returns
+    -------
+    int
+        Exit status: 0 if the run has ended well, 1 if it failed, 2 if it could not begin.
+
+    Raises
+    ------
+    TopologyError
+        If the setup has mistakes.
+    SetupError
+        If it is not clear which node this is.
+    RunError
+        If the target directory cannot be written.
+    """
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    topology = load(options.setup)
+    names = list(topology.nodes) if options.all_nodes else [find_node(topology, options.node)]
+    check_target(topology.target_directory)
+    for path in dead_runtime_directories():
+        remove_runtime_directory(path)
+    return _Launch(options, topology, names).run()
+
+
+class _Launch:
+    """The nodes that this process plays, and the broker if one of them has it."""
+
+    def __init__(self, options: StartOptions, topology: Topology, names: list[str]) -> None:
+        self._options = options
+        self._topology = topology
+        self._plan = plan(topology)
+        self._names = names
+        self._loop = Loop()
+        self._terminal = _terminal(options)
+        self._pump = OutputPump(self._terminal.pass_on, lambda text: self._terminal.say(text, error=True))
+        self._broker: BrokerProcess | None = None
+        self._status: dict[str, int] = {}
+        self._signals = 0
+        self._sessions = {name: self._session(name) for name in names}
+
+    def run(self) -> int:
+        """Run to the end; return the exit status."""
+        try:
+            for warning in self._topology.warnings:
+                self._terminal.say(warning, error=True)
+            if self._topology.security == "none":
+                self._terminal.say(
+                    _red("security: none - everybody in the network can control this run"), error=True
+                )
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._loop.on_signal(number, self._on_end_signal)
+            self._loop.on_signal(signal.SIGCHLD, self._on_child)
+            self._begin()
+            self._loop.run_until(lambda: len(self._status) == len(self._names))
+        except MimocorbError as error:
+            self._terminal.say(str(error), error=True)
+            self._status["start"] = 2
+        finally:
+            self._close()
+        return max(self._status.values(), key=lambda status: (status == 1, status))
+
+    def _begin(self) -> None:
+        if self._topology.broker_node in self._names:
+            self._start_broker()
+        else:
+            self._call(self._topology.nodes[self._topology.broker_node].host or LOOPBACK)
+
+    def _start_broker(self) -> None:
+        node, topology = self._topology.broker_node, self._topology
+        run_id = f"{datetime.now():%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        runtime = RuntimeDirectory.create(run_id, node)
+        self._sessions[node].runtime = runtime
+        host, port = self._address(node), topology.broker_port
+        self._broker = BrokerProcess(
+            self._loop,
+            self._pump,
+            topology,
+            run_id,
+            host,
+            port,
+            runtime.path,
+            on_bound=lambda bound: self._call(host, bound),
+            on_end=self._broker_ended,
+        )
+
+    def _call(self, host: str, port: int | None = None) -> None:
+        shown = f"[{host}]" if ":" in host else host
+        broker = f"tcp://{shown}:{port or self._topology.broker_port}"
+        for session in self._sessions.values():
+            session.call(broker)
+
+    def _address(self, node: str) -> str:
+        """Return the address of a node: with all nodes on this machine nothing leaves it."""
+        return LOOPBACK if self._options.all_nodes else self._topology.nodes[node].host or LOOPBACK
+
+    def _session(self, name: str) -> NodeSession:
+        def over(status: int) -> None:
+            self._status[name] = status
+
+        return NodeSession(
+            self._loop,
+            self._pump,
+            self._terminal,
+            self._topology,
+            self._plan,
+            name,
+            self._address(name),
+            self._options,
+            outspoken=name == self._spokesman,
+            on_over=over,
+        )
+
+    @property
+    def _spokesman(self) -> str:
+        broker_node = self._topology.broker_node
+        return broker_node if broker_node in self._names else self._names[0]
+
+    def _on_end_signal(self) -> None:
+        self._signals += 1
+        if self._signals == 1:
+            self._terminal.say("ending: importers stop, buffers drain (once more to end at once)")
+            self._sessions[self._spokesman].stop()
+        else:
+            for session in self._sessions.values():
+                session.abort()
+
+    def _on_child(self) -> None:
+        for session in self._sessions.values():
+            session.children_ended()
+
+    def _broker_ended(self, failure: str | None) -> None:
+        for session in self._sessions.values():
+            session.broker_ended(failure)
+
+    def _close(self) -> None:
+        for session in self._sessions.values():
+            session.close()
+        if self._broker is not None:
+            self._broker.close()
+        self._pump.close()
+        self._terminal.close()
+        self._loop.close()
+
+
+def _terminal(options: StartOptions) -> Terminal:
+    del options
+    return Terminal()
+
+
+def _red(text: str) -> str:
+    return f"\033[31m{text}\033[0m" if sys.stderr is not None and sys.stderr.isatty() else text

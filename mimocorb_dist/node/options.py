@@ -1,0 +1,42 @@
+"""What a user asks of a node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DEFAULT_WAIT_S = 600.0
+
+
+@dataclass(frozen=True)
+class StartOptions:
+    """Options of `start`.
+
+    Parameters
+    ----------
+    setup
+        The setup file.
+    node
+        Name of the node to run; None finds it by host name and addresses.
+    all_nodes
+        Run every node, on this machine.
+    controls
+        How the run is shown and controlled: any of ``kbd`` and ``stats``.
+    max_events
+        End of the run after this many events of the first root buffer; None is no limit.
+    max_time_s
+        End of the run after this time in s; None is no limit.
+    wait_s
+        How long to wait for the broker and the other nodes, in s.
+    """
+
+    setup: Path
+    node: str | None = None
+    all_nodes: bool = False
+    controls: frozenset[str] = frozenset()
+    max_events: int | None = None
+    max_time_s: float | None = None
+    wait_s: float = DEFAULT_WAIT_S

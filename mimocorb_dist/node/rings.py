@@ -1,0 +1,117 @@
+"""The rings of a node: made before a run, controlled and counted during it, put right after a death."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mimocorb_dist.ring import BufferSpec, Ring
+from mimocorb_dist.ring.layout import MAX_MEMBERS, MEMBER_WORDS, Member
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from mimocorb_dist.topology import NodePlan
+
+    from .tasks import Task
+
+
+class RingSet:
+    """All rings of a node.
+
+    Parameters
+    ----------
+    directory
+        The node's runtime directory.
+    node
+        The node's plan.
+    limits
+        Ring -> most events that may be written to it.
+
+    Raises
+    ------
+    RingError
+        If shared memory lacks room; what was made before is left to the runtime directory's removal.
+    """
+
+    def __init__(self, directory: Path, node: NodePlan, limits: Mapping[str, int]) -> None:
+        self._plans = {ring.ring: ring for ring in node.rings}
+        self._rings: dict[str, Ring] = {}
+        for plan in node.rings:
+            spec = BufferSpec(
+                plan.buffer.name,
+                plan.slot_count,
+                plan.buffer.data_length,
+                plan.buffer.data_dtype,
+                plan.groups,
+            )
+            self._rings[plan.ring] = Ring.create(directory, spec, plan.ring, plan.expected_writers)
+        for name, count in limits.items():
+            self._rings[name].limit_events(count)
+        self._limited = tuple(limits)
+        importers = [worker for worker in node.workers if worker.worker.role == "importer"]
+        self._roots = {sink.ring for worker in importers for sink in worker.sinks}
+        self._workers_write = {sink.ring for worker in node.workers for sink in worker.sinks}
+
+    def __getitem__(self, name: str) -> Ring:
+        return self._rings[name]
+
+    def path(self, name: str) -> Path:
+        """Return the path by which processes attach to a ring."""
+        return self._rings[name].path
+
+    def statistics(self) -> dict[str, dict[str, Any]]:
+        """Return the statistics of all rings, as plain values."""
+        return {name: ring.statistics().to_dict() for name, ring in self._rings.items()}
+
+    @property
+    def limit_reached(self) -> bool:
+        """Whether a ring whose events are limited has got them all."""
+        return any(self._rings[name].limit_reached for name in self._limited)
+
+    def pause(self, scope: str) -> None:
+        """Discard what workers write, from now on, to the rings of a scope: ``roots`` or ``all``."""
+        for ring in self._of(scope):
+            ring.pause()
+
+    def resume(self, scope: str) -> None:
+        """End a pause on the rings of a scope: ``roots``, ``rest`` or ``all``."""
+        for ring in self._of(scope):
+            ring.resume()
+
+    def stop_importers(self) -> None:
+        """Ask importers to end at their next event."""
+        for name in self._roots:
+            self._rings[name].request_stop()
+
+    def recover(self, task: Task, pid: int) -> None:
+        """Put right what the dead process of a task left in its rings."""
+        for name in task.rings:
+            self._rings[name].recover(pid)
+
+    def end_writers(self, task: Task, pid: int) -> None:
+        """Let the rings of a process that is gone for good not wait for it as a writer any more."""
+        for name in task.writes:
+            ring = self._rings[name]
+            if not _has_closed(ring, pid):
+                ring.writer_gone()
+
+    def close(self) -> None:
+        """Detach from all rings."""
+        for ring in self._rings.values():
+            ring.close()
+        self._rings.clear()
+
+    def _of(self, scope: str) -> Iterable[Ring]:
+        # Links deliver what was counted as written already: the rings that only they write are never paused.
+        names = {
+            "roots": self._roots,
+            "rest": self._workers_write - self._roots,
+            "all": self._workers_write,
+        }[scope]
+        return [self._rings[name] for name in names]
+
+
+def _has_closed(ring: Ring, pid: int) -> bool:
+    rows = range(0, MAX_MEMBERS * MEMBER_WORDS, MEMBER_WORDS)
+    return any(ring.members[row + Member.PID] == pid and ring.members[row + Member.CLOSED] for row in rows)

@@ -1,0 +1,462 @@
+"""A node's part in a run, from its call to the broker to its farewell."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections import deque
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import zmq
+
+from mimocorb_dist.errors import MimocorbError, RunError, WireError
+from mimocorb_dist.ring.runtime import RuntimeDirectory
+from mimocorb_dist.runs import RunDirectory, RunRecord, join_run_directory
+from mimocorb_dist.runs.record import own_part, software, write_record
+from mimocorb_dist.wire.messages import encode
+from mimocorb_dist.wire.sockets import ControlClient
+
+from .papers import Papers
+from .work import Work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from mimocorb_dist.topology import Plan, Topology
+    from mimocorb_dist.wire.messages import Message
+
+    from .loop import Loop, Timer
+    from .options import StartOptions
+    from .output import OutputPump
+    from .terminal import Terminal
+
+CALL_EVERY_S = 0.05
+SAY_EVERY_S = 5.0
+REPORT_EVERY_S = 0.5
+SILENCE_S = 10.0
+"""A broker that says nothing for so long is gone."""
+LAST_WORD_S = 5.0
+"""How long the broker may take to end a run in which this node has nothing left to do at once."""
+_WAITING_WORDS = 64
+
+
+class NodeSession:
+    """One node in one run.
+
+    Parameters
+    ----------
+    loop, pump, terminal
+        Its surroundings.
+    topology, plan
+        The setup.
+    name
+        Its name.
+    address
+        Host name or address under which the other nodes reach it.
+    options
+        What the user asked.
+    outspoken
+        Whether it shows what the broker tells all nodes; of several nodes in one terminal only one does.
+    on_over
+        Called once, when all is done, with the exit status.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        pump: OutputPump,
+        terminal: Terminal,
+        topology: Topology,
+        plan: Plan,
+        name: str,
+        address: str,
+        options: StartOptions,
+        *,
+        outspoken: bool,
+        on_over: Callable[[int], None],
+    ) -> None:
+        self._loop = loop
+        self._pump = pump
+        self._terminal = terminal
+        self._topology = topology
+        self._plan = plan
+        self._address = address
+        self._options = options
+        self._outspoken = outspoken
+        self._on_over = on_over
+        self.name = name
+        self.runtime: RuntimeDirectory | None = None
+        self._client: ControlClient | None = None
+        self._broker = ""
+        self._registered = False
+        self._asked_s = self._said_s = self._heard_s = 0.0
+        self._give_up_s = time.monotonic() + options.wait_s
+        self._words: deque[bytes] = deque(maxlen=_WAITING_WORDS)
+        self._work: Work | None = None
+        self._papers: Papers | None = None
+        self._run: RunDirectory | None = None
+        self._keeper = False
+        self._run_id = ""
+        self._started = datetime.now().astimezone()
+        self._reasons: list[str] = []
+        self._closed = self._alone = self._over = False
+        self._tick_timer: Timer | None = None
+
+    # What its surroundings ask.
+
+    def call(self, broker: str) -> None:
+        """Call the broker at an address, until it answers."""
+        self._broker = broker
+        try:
+            self._client = ControlClient(broker, security=self._topology.security)
+        except WireError as error:
+            self._end(2, str(error))
+            return
+        self._loop.watch(self._client.socket, self._listen)
+        self._tick()
+
+    def stop(self) -> None:
+        """End in good order: the whole run, or the waiting for it."""
+        if self._over:
+            return
+        if self._alone and self._work is not None:
+            self._work.stop()
+        elif self._work is None and not self._registered:
+            self._end(0, "ended before the run began")
+        else:
+            self._post("stop")
+
+    def abort(self) -> None:
+        """End at once."""
+        if self._over:
+            return
+        self._post("abort")
+        if self._work is None:
+            self._end(1, "ended before the run began")
+            return
+        self._work.abort()
+        self._loop.after(LAST_WORD_S, lambda: self._go_alone("the broker does not answer"))
+
+    def children_ended(self) -> None:
+        """Look which processes have ended."""
+        if self._work is not None:
+            self._work.look_for_deaths()
+
+    def broker_ended(self, failure: str | None) -> None:
+        """Note that the broker's process, which this node has started, is no more."""
+        if not self._over:
+            self._go_alone(failure or "the broker has ended")
+
+    def close(self) -> None:
+        """Leave nothing behind.  Idempotent."""
+        self._over = True
+        if self._tick_timer is not None:
+            self._tick_timer.cancel()
+        if self._work is not None:
+            self._work.close()
+            self._work = None
+        if self._papers is not None:
+            self._papers.close()
+        if self._client is not None:
+            self._loop.unwatch(self._client.socket)
+            self._client.close()
+            self._client = None
+        if self.runtime is not None:
+            self.runtime.remove()
+            self.runtime = None
+
+    # The broker.
+
+    def _tick(self) -> None:
+        now_s = time.monotonic()
+        self._flush()
+        if not self._registered:
+            self._ask(now_s)
+        elif self._alone or now_s - self._heard_s < SILENCE_S:
+            self._report()
+        elif self._work is None:
+            self._registered = False
+            self._terminal.say(f"{self._me}the broker at {self._broker} has gone; waiting for it")
+        else:
+            self._go_alone(f"the broker at {self._broker} has been silent for {SILENCE_S:g} s")
+        if self._work is None and not self._over and now_s > self._give_up_s:
+            self._give_up()
+        if not self._over:
+            delay_s = REPORT_EVERY_S if self._registered else CALL_EVERY_S
+            self._tick_timer = self._loop.after(delay_s, self._tick)
+
+    def _ask(self, now_s: float) -> None:
+        if now_s - self._asked_s > 2.0 and self._can_send():
+            self._asked_s = now_s
+            self._post(
+                "register",
+                host=platform.node(),
+                pid=os.getpid(),
+                address=self._address,
+                setup=self._topology.path.name,
+                setup_hash=self._topology.content_hash(),
+                function_files=self._topology.function_files(),
+                versions=software(),
+                clock_s=time.time(),
+                max_events=self._options.max_events,
+                max_time_s=self._options.max_time_s,
+            )
+        if self._said_s == 0.0:
+            self._said_s = now_s
+        elif now_s - self._said_s > SAY_EVERY_S:
+            self._said_s = now_s
+            self._terminal.say(
+                f"{self._me}waiting for the broker at {self._broker} (node {self._topology.broker_node})"
+            )
+
+    def _give_up(self) -> None:
+        waited = f"after {self._options.wait_s:g} s"
+        if self._registered:
+            self._post("leave")
+            self._end(2, f"not all nodes have come {waited}; start the missing ones, or use --all for a test")
+        else:
+            self._end(
+                2,
+                f"nobody answers at {self._broker} {waited}; start node {self._topology.broker_node} on its host, "
+                "and check address, port and firewall",
+            )
+
+    def _can_send(self) -> bool:
+        return self._client is not None and bool(self._client.socket.poll(0, zmq.POLLOUT))
+
+    def _post(self, kind: str, /, **fields: Any) -> None:
+        """Send a message to the broker, now or as soon as it can be reached again."""
+        self._words.append(encode(kind, **({"node": self.name} | fields)))
+        self._flush()
+
+    def _flush(self) -> None:
+        while self._words and self._can_send():
+            assert self._client is not None  # else nothing can be sent
+            self._client.socket.send_multipart([b"", self._words.popleft()])
+
+    def _report(self) -> None:
+        if not self._can_send() or self._closed or self._alone:
+            return  # a newer one will follow
+        if self._work is None:
+            self._post("alive")
+        else:
+            self._post("report", report=self._work.report())
+
+    def _listen(self) -> None:
+        while self._client is not None:
+            try:
+                message = self._client.receive(0)
+            except WireError as error:
+                self._say(str(error), error=True)
+                continue
+            if message is None:
+                return
+            self._heard_s = time.monotonic()
+            try:
+                self._take(message)
+            except WireError as error:
+                self._say(f"a message of the broker cannot be understood: {error}", error=True)
+
+    def _take(self, message: Message) -> None:
+        match message.kind:
+            case "registered":
+                self._registered = True
+            case "rejected":
+                self._end(2, message.field("reason", str))
+            case "notice":
+                if self._outspoken:
+                    self._terminal.say(message.field("text", str))
+            case "overview":
+                self._show(message.field("overview", dict))
+            case "prepare":
+                self._prepare(message)
+            case "end":
+                self._finish(message)
+            case "done" | "refused":
+                self._say(message.field("text" if message.kind == "done" else "reason", str))
+            case kind if self._work is not None:
+                self._order(self._work, kind, message)
+
+    def _order(self, work: Work, kind: str, message: Message) -> None:
+        match kind:
+            case "go":
+                work.go(message.field("stage", int), message.field("addresses", dict))
+            case "pause":
+                work.pause(message.field("scope", str))
+            case "resume":
+                work.resume(message.field("scope", str))
+            case "stop":
+                work.stop()
+            case "abort":
+                work.abort()
+            case "node_lost":
+                work.node_lost(message.field("lost", str))
+
+    # The run.
+
+    def _prepare(self, message: Message) -> None:
+        """Make directories and rings, and start all processes."""
+        self._run_id = message.field("run_id", str)
+        try:
+            run = join_run_directory(
+                self._topology.target_directory, message.field("name", str), self._run_id
+            )
+            self._keeper = self.name == self._topology.broker_node or not run.shared
+            self._run = run
+            if self.runtime is None:
+                self.runtime = RuntimeDirectory.create(self._run_id, self.name)
+            self._leave_a_card()
+            self._work = Work(
+                self._loop,
+                self._pump,
+                self._topology,
+                self._plan,
+                self.name,
+                self._address,
+                self.runtime,
+                run,
+                self._run_id,
+                message.field("limits", dict),
+                self,
+            )
+            self._work.start()
+            if self._keeper:
+                self._papers = Papers(self._plan, self._topology, run)
+        except (MimocorbError, OSError) as error:
+            self._post("trouble", text=str(error), fatal=True)
+
+    def _leave_a_card(self) -> None:
+        """Tell other programs on this machine where the broker of this run is."""
+        assert self.runtime is not None and self._run is not None
+        card = {
+            "run": self._run_id,
+            "node": self.name,
+            "broker": self._broker,
+            "directory": str(self._run.path),
+            "setup": str(self._topology.path),
+            "pid": os.getpid(),
+        }
+        (self.runtime.path / "node.json").write_text(json.dumps(card), encoding="utf-8")
+
+    def ready(self) -> None:
+        """All processes are ready."""
+        assert self._work is not None
+        self._post("ready", ports=self._work.crew.ports)
+
+    def stage_runs(self, stage: int) -> None:
+        """All processes of a stage run."""
+        self._post("started", stage=stage)
+
+    def trouble(self, text: str, *, fatal: bool = False) -> None:
+        """Something went wrong for good."""
+        self._reasons.append(text)
+        self._post("trouble", text=text, fatal=fatal)
+        if self._alone and self._work is not None:
+            (self._work.abort if fatal else self._work.stop)()
+
+    def changed(self) -> None:
+        """A process has ended."""
+        self._report()
+
+    def closed(self) -> None:
+        """All processes have ended, and their books are final."""
+        assert self._work is not None
+        self._closed = True
+        if self._alone:
+            self._finish_alone()
+        else:
+            self._post("closed", report=self._work.report())
+
+    def say(self, text: str) -> None:
+        """People want to read this."""
+        self._say(text)
+
+    def _show(self, overview: Mapping[str, Any]) -> None:
+        if self._outspoken:
+            self._terminal.show(overview)
+        if self._papers is not None:
+            try:
+                self._papers.note(self._own(overview))
+            except RunError as error:
+                self._papers.close()
+                self._papers = None
+                self.trouble(str(error))
+
+    def _own(self, content: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what concerns this node; for the broker's node that is all."""
+        return content if self.name == self._topology.broker_node else own_part(content, self.name)
+
+    # The end.
+
+    def _finish(self, message: Message) -> None:
+        """Take in the broker's word that the run is over."""
+        status, record = message.field("status", int), message.fields.get("record")
+        self._post("farewell")
+        if record is not None and self._run is not None and self._keeper:
+            if self.name != self._topology.broker_node:
+                try:
+                    write_record(self._run.record, own_part(record, self.name))
+                except RunError as error:
+                    self._say(str(error), error=True)
+                    status = status or 1
+        if record is not None and self._outspoken:
+            self._terminal.say(_farewell(record, self._run))
+        self._end(status, None)
+
+    def _go_alone(self, why: str) -> None:
+        """End in good order without a broker: events already in the buffers still find their way."""
+        if self._over or self._alone:
+            return
+        self._alone = True
+        if self._work is None:
+            self._end(2, why)
+            return
+        self._reasons.append(why)
+        self._say(f"{why}; this node ends in good order without it", error=True)
+        if self._closed:
+            self._finish_alone()
+        else:
+            self._work.stop()
+
+    def _finish_alone(self) -> None:
+        """Write what this node knows of the run: the broker cannot do it any more."""
+        if self._run is not None and self._keeper and self._work is not None:
+            record = RunRecord(
+                plan=self._plan,
+                setup=self._topology.resolved,
+                run_id=self._run_id,
+                started=self._started,
+                reasons=tuple(self._reasons),
+                lost_nodes=frozenset(self._plan.nodes) - {self.name},
+                reports={self.name: self._work.report()},
+            ).ended(True, datetime.now().astimezone())
+            try:
+                write_record(self._run.record, own_part(record.to_dict(), self.name))
+            except RunError as error:
+                self._say(str(error), error=True)
+        self._end(1, None)
+
+    def _end(self, status: int, why: str | None) -> None:
+        if self._over:
+            return
+        self._over = True
+        if why is not None:
+            self._say(why, error=status != 0)
+        self._on_over(status)
+
+    @property
+    def _me(self) -> str:
+        return f"node {self.name}: " if self._topology.distributed else ""
+
+    def _say(self, text: str, *, error: bool = False) -> None:
+        self._terminal.say(self._me + text, error=error)
+
+
+def _farewell(record: Mapping[str, Any], run: RunDirectory | None) -> str:
+    facts = record["run"]
+    lines = [f"run {facts['state']}, quality {facts['quality']}" + (f": {run.path}" if run else "")]
+    lines += [f"  {reason}" for reason in facts["reasons"]]
+    return "\n".join(lines)

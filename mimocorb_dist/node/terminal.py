@@ -1,0 +1,52 @@
+"""Where a node writes what people read: one line after the other, from several threads."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Terminal:
+    """Plain text on the standard output; a live table takes its place where one is shown.
+
+    What cannot be written because nobody reads it any more is dropped: a run must not end for that.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def say(self, text: str, *, error: bool = False) -> None:
+        """Write a message of the node.
+
+        Parameters
+        ----------
+        text
+            One or more lines.
+        error
+            Whether something is wrong: then it goes to the error stream.
+        """
+        self._write(sys.stderr if error else sys.stdout, text)
+
+    def pass_on(self, name: str, text: str) -> None:
+        """Write what a process has printed, with its name before each line."""
+        self._write(sys.stdout, "\n".join(f"{name} | {line}" for line in text.splitlines()))
+
+    def show(self, overview: Mapping[str, Any]) -> None:
+        """Show the state of the run; here it is not shown."""
+
+    def close(self) -> None:
+        """End showing."""
+
+    def _write(self, stream: Any, text: str) -> None:
+        if stream is None:  # closed before the start
+            return
+        with self._lock:
+            try:
+                stream.write(text + "\n")
+                stream.flush()
+            except (OSError, ValueError):  # nobody reads it
+                return

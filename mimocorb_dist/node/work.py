@@ -1,0 +1,400 @@
+"""The work of one node in one run: its rings, its processes, and what their ends mean."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mimocorb_dist.errors import MimocorbError, RunError, WireError
+
+from .crew import Crew, Gone, Phase, Restart
+from .jobs import order_for
+from .process import Child
+from .rescue import Rescuer
+from .rings import RingSet
+from .tasks import Task, tasks_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mimocorb_dist.ring.runtime import RuntimeDirectory
+    from mimocorb_dist.runs import RunDirectory
+    from mimocorb_dist.topology import Plan, Topology
+
+    from .loop import Loop, Timer
+    from .output import OutputPump
+
+NUDGE_S = 1.0
+"""How long importers may take to notice that they are to end, before they are sent a signal."""
+OBSERVER_PATIENCE_S = 5.0
+"""How long processes that no event depends on may go on when all others have ended."""
+RESCUE_EVERY_S = 0.05
+STILL_THERE_S = 10.0
+_LAST_WORDS = 32
+"""Reads of the status pipe of a dead process, before it is believed that somebody else holds the pipe open."""
+
+
+class WorkEvents(Protocol):
+    """Who is told how the work goes on."""
+
+    def ready(self) -> None:
+        """All processes are ready."""
+
+    def stage_runs(self, stage: int) -> None:
+        """All processes of a stage run."""
+
+    def trouble(self, text: str, *, fatal: bool = False) -> None:
+        """Something went wrong for good."""
+
+    def changed(self) -> None:
+        """A process has ended."""
+
+    def closed(self) -> None:
+        """All processes have ended, and their books are final."""
+
+    def say(self, text: str) -> None:
+        """People want to read this."""
+
+
+class Work:
+    """Rings and processes of one node in one run.
+
+    Parameters
+    ----------
+    loop, pump
+        Where pipes are read.
+    topology, plan
+        The setup.
+    node
+        Name of this node.
+    address
+        Host name or address on which link receivers of this node listen.
+    runtime
+        The node's runtime directory.
+    run
+        The node's run directory.
+    run_id
+        Id of the run.
+    limits
+        Ring -> most events that may be written to it.
+    events
+        Who is told how it goes on.
+
+    Raises
+    ------
+    RingError
+        If shared memory lacks room.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        pump: OutputPump,
+        topology: Topology,
+        plan: Plan,
+        node: str,
+        address: str,
+        runtime: RuntimeDirectory,
+        run: RunDirectory,
+        run_id: str,
+        limits: dict[str, int],
+        events: WorkEvents,
+    ) -> None:
+        self._loop = loop
+        self._pump = pump
+        self._topology = topology
+        self._node = node
+        self._address = address
+        self._runtime = runtime
+        self._run = run
+        self._run_id = run_id
+        self._events = events
+        self._tasks = tasks_of(plan.nodes[node], plan)
+        self.crew = Crew(self._tasks)
+        self._rings = RingSet(runtime.path, plan.nodes[node], limits)
+        self._rescuer = Rescuer(self._rings, run.rescue)
+        self._children: dict[Task, Child] = {}
+        self._pending_restarts: dict[Task, Timer] = {}
+        self._let_go: set[int] = set()
+        self._addresses: dict[str, str] = {}
+        self._stages_told: set[int] = set()
+        self._told_ready = self._told_closed = self._hurried = False
+        self._rescue_timer: Timer | None = None
+        self._meters: dict[int, Any] = {}
+        self._final: dict[str, Any] | None = None
+
+    # What the broker asks.
+
+    def start(self) -> None:
+        """Start all processes; they get ready and wait.
+
+        Raises
+        ------
+        RunError
+            If one cannot be started.
+        """
+        (self._runtime.path / "jobs").mkdir()
+        for task in self._tasks:
+            self._start(task)
+        if not self._tasks:
+            self._progress()
+
+    def go(self, stage: int, addresses: dict[str, str]) -> None:
+        """Let the processes of a stage go.
+
+        Parameters
+        ----------
+        stage
+            Number of the stage.
+        addresses
+            Link -> address of its receiver, for the links that this node sends.
+        """
+        self._let_go.add(stage)
+        self._addresses |= addresses
+        for task in self.crew.of_stage(stage):
+            if self.crew.phase(task) is Phase.READY:
+                self._order_go(task)
+        self._progress()
+
+    def pause(self, scope: str) -> None:
+        """Discard and count what workers write to the rings of a scope."""
+        self._rings.pause(scope)
+
+    def resume(self, scope: str) -> None:
+        """End a pause."""
+        self._rings.resume(scope)
+
+    def stop(self) -> None:
+        """Let importers end; everything else follows from that."""
+        if self.crew.stopping:
+            return
+        self.crew.stopping = True
+        self._rings.stop_importers()
+        for task in self.crew.left:
+            if task in self._children and not self.crew.went(task):
+                self._children[task].kill()  # it has done nothing yet
+        self._loop.after(NUDGE_S, self._nudge_importers)
+        self._loop.after(STILL_THERE_S, self._tell_who_is_left)
+        self._progress()
+
+    def node_lost(self, lost: str) -> None:
+        """End the links from and to a node that has vanished."""
+        for task, child in list(self._children.items()):
+            if task.kind != "worker" and lost in (task.plan.from_node, task.plan.to_node):  # type: ignore[union-attr]
+                child.kill()
+
+    def abort(self) -> None:
+        """End all processes at once."""
+        self.crew.aborting = self.crew.stopping = True
+        self._rescuer.give_up()
+        for timer in self._pending_restarts.values():
+            timer.cancel()
+        for task in self._pending_restarts:
+            self.crew.died(task, -9)
+        self._pending_restarts.clear()
+        for child in self._children.values():
+            child.kill()
+        self._progress()
+
+    def report(self) -> dict[str, Any]:
+        """Return the counts of rings, links and workers, as plain values."""
+        if self._final is not None:
+            return self._final
+        workers = self.crew.worker_counts()
+        cpu_percent = self._cpu_percent()
+        for name, row in workers.items():
+            row["cpu_percent"] = cpu_percent.get(name, 0.0)
+        return {
+            "rings": self._rings.statistics(),
+            "links": self.crew.link_counts(),
+            "workers": workers,
+            "limit_reached": self._rings.limit_reached,
+        }
+
+    def close(self) -> None:
+        """End what is left of processes, and detach from the rings; also after a start that failed half-way."""
+        self.crew.aborting = True
+        for child in self._children.values():
+            child.kill()
+        for child in self._children.values():
+            child.wait(5.0)
+            self._loop.unwatch(child.status.fileno())
+            child.close()
+        self._children.clear()
+        self._rescuer.give_up()
+        self._rings.close()
+
+    # Processes.
+
+    def _start(self, task: Task) -> None:
+        self._pending_restarts.pop(task, None)
+        order = order_for(
+            task, self._topology, self._node, self._address, self._run_id, self._run.path, self._rings
+        )
+        job = self._runtime.path / "jobs" / f"{task.label}.json"
+        job.write_text(order.job, encoding="utf-8")
+        child = Child(order.module, job, order.names)
+        self._children[task] = child
+        self._pump.add(child.output, task.label, self._log_of(task))
+        self._loop.watch(child.status.fileno(), lambda: self._hear(task, child))
+
+    def _log_of(self, task: Task) -> Path:
+        return self._run.logs / f"{task.name}.log"
+
+    def _hear(self, task: Task, child: Child) -> None:
+        try:
+            messages = child.status.read_ready()
+        except WireError as error:
+            self._events.say(f"{task.label}: {error}")
+            self._loop.unwatch(child.status.fileno())
+            return
+        for message in messages:
+            self.crew.hear(task, message)
+            if message.get("state") == "ready" and task.stage in self._let_go:
+                self._order_go(task)
+        if child.status.closed:
+            self._loop.unwatch(child.status.fileno())
+        if messages:
+            self._progress()
+
+    def _order_go(self, task: Task) -> None:
+        self.crew.let_go(task)
+        fields = {"address": self._addresses[task.name]} if task.name in self._addresses else {}
+        # One that has died will be noticed by its death.
+        with contextlib.suppress(WireError):
+            self._children[task].order(do="go", **fields)
+
+    def look_for_deaths(self) -> None:
+        """See which processes have ended; to be called when the system says that some have."""
+        for task, child in list(self._children.items()):
+            exit_code = child.exit_code
+            if exit_code is not None and self._children.get(task) is child:
+                self._ended(task, child, exit_code)
+        self._progress()
+
+    def _ended(self, task: Task, child: Child, exit_code: int) -> None:
+        for _ in range(_LAST_WORDS):
+            if child.status.closed:
+                break
+            self._hear(task, child)
+        self._loop.unwatch(child.status.fileno())
+        child.close()
+        del self._children[task]
+        self._meters.pop(child.pid, None)
+        self._rings.recover(task, child.pid)
+        meaning = self.crew.died(task, exit_code)
+        if isinstance(meaning, Restart):
+            self._events.say(f"{meaning.why}; it is started again")
+            self._pending_restarts[task] = self._loop.after(meaning.delay_s, lambda: self._restart(task))
+        else:
+            self._gone(task, child.pid, meaning)
+        self._events.changed()
+
+    def _restart(self, task: Task) -> None:
+        try:
+            self._start(task)
+        except MimocorbError as error:
+            self._pending_restarts.pop(task, None)
+            self.crew.aborting = True
+            self.crew.died(task, 1)
+            self._events.trouble(str(error), fatal=True)
+
+    def _gone(self, task: Task, pid: int, meaning: Gone) -> None:
+        """Let the data flow go on, or end, without a process that will not come back."""
+        self._rings.end_writers(task, pid)
+        trouble = meaning.trouble
+        if not self.crew.aborting:
+            for ring, group in task.reads:
+                if not self.crew.has_reader(ring, group) and self._has_events_to_come(ring, group):
+                    self._rescuer.adopt(ring, group)
+                    if trouble is None and not self.crew.stopping:
+                        trouble = f"{task.label} has ended, and nobody reads {ring} any more"
+        if trouble is not None:
+            self._events.trouble(trouble)
+        if self._rescuer.busy and self._rescue_timer is None:
+            self._rescue()
+
+    def _has_events_to_come(self, ring: str, group: str) -> bool:
+        ended = self._rings[ring].ended
+        return not ended or bool(self._rings[ring].statistics().undelivered[group])
+
+    def _rescue(self) -> None:
+        self._rescue_timer = None
+        try:
+            self._rescuer.work()
+        except RunError as error:
+            self._rescuer.give_up()
+            self._events.trouble(str(error), fatal=True)
+        if self._rescuer.busy:
+            self._rescue_timer = self._loop.after(RESCUE_EVERY_S, self._rescue)
+        self._progress()
+
+    def _nudge_importers(self) -> None:
+        for task in self.crew.importers:
+            if task in self._children:
+                self._children[task].terminate()
+
+    def _tell_who_is_left(self) -> None:
+        left = [task.label for task in self.crew.left]
+        if left and not self._told_closed:
+            self._events.say(f"still at work: {', '.join(left)}; a second Ctrl-C ends them at once")
+            self._loop.after(STILL_THERE_S, self._tell_who_is_left)
+
+    def _progress(self) -> None:
+        """Tell what is new."""
+        if not self._told_ready and self.crew.all_ready and not self.crew.aborting:
+            self._told_ready = True
+            self._events.ready()
+        for stage in sorted(self._let_go - self._stages_told):
+            if self.crew.stage_runs(stage):
+                self._stages_told.add(stage)
+                self._events.stage_runs(stage)
+        left = self.crew.left
+        if left and all(task.only_observes for task in left) and not self.crew.aborting:
+            self._hurry_observers()
+        began = self._let_go or self.crew.stopping
+        if not left and began and not self._rescuer.busy and not self._told_closed:
+            self._told_closed = True
+            self._close_books()
+
+    def _hurry_observers(self) -> None:
+        if not self._hurried:
+            self._hurried = True
+            self._loop.after(OBSERVER_PATIENCE_S, self._terminate_observers)
+
+    def _terminate_observers(self) -> None:
+        for task in self.crew.left:
+            if task in self._children:
+                self._children[task].terminate()
+        self._loop.after(OBSERVER_PATIENCE_S, self._kill_observers)
+
+    def _kill_observers(self) -> None:
+        for task in self.crew.left:
+            if task in self._children:
+                self._events.say(f"{task.label} does not end, and is killed; no event is lost by that")
+                self._children[task].kill()
+
+    def _close_books(self) -> None:
+        try:
+            self._rescuer.close()
+        except RunError as error:
+            self._events.trouble(str(error))
+        self._final = self.report()
+        self._events.closed()
+
+    def _cpu_percent(self) -> dict[str, float]:
+        """Return what the processes of each worker take of a core, in percent, since the last call."""
+        import psutil
+
+        percent: dict[str, float] = {}
+        for task, child in self._children.items():
+            if task.kind == "worker":
+                try:
+                    if child.pid not in self._meters:
+                        self._meters[child.pid] = psutil.Process(child.pid)
+                    percent[task.name] = percent.get(task.name, 0.0) + self._meters[child.pid].cpu_percent(
+                        None
+                    )
+                except psutil.Error:  # it has just ended
+                    continue
+        return percent
