@@ -72,10 +72,11 @@ def header_bytes(data_dtype: np.dtype[Any], data_length: int) -> bytes:
 
 def event_bytes(metadata: NDArray[Any], data: NDArray[Any]) -> bytes:
     """Write events: `metadata` of shape (n,), `data` of shape (n, data_length)."""
-    events = np.empty(len(data), MimoHeader(data.dtype, data.shape[1], 0).event_dtype)
-    events["data"] = data
-    events["metadata"] = metadata
-    return events.tobytes()
+    # As bytes: numpy copies records field by field, which is many times slower.
+    data_bytes = np.ascontiguousarray(data).view(np.uint8).reshape(len(data), -1)
+    metadata_bytes = np.ascontiguousarray(metadata).view(np.uint8).reshape(len(data), -1)
+    return np.hstack([data_bytes, metadata_bytes]).tobytes()
+
 
 
 def read_header(path: Path) -> MimoHeader:

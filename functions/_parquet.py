@@ -103,11 +103,11 @@ class ParquetRows:
     group_bytes
         Size of a row group in memory.
     compression
-        ``snappy``, ``zstd``, ``gzip`` or ``none``.
+        ``zstd``, ``snappy``, ``gzip`` or ``none``.
     """
 
     def __init__(
-        self, file: BinaryIO, schema: Any, *, group_bytes: int = 1 << 25, compression: str = "snappy"
+        self, file: BinaryIO, schema: Any, *, group_bytes: int = 1 << 25, compression: str = "zstd"
     ) -> None:
         import pyarrow.parquet as pq
 

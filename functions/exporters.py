@@ -164,14 +164,14 @@ def parquet(io: BufferIO) -> None:
         Size of a row group in memory: so much is held before it is written.
     flush_interval : number, default 60
         A smaller row group is written when events come and the last one is older than this, in s.
-    compression : snappy, zstd, gzip or none, default snappy
+    compression : zstd, snappy, gzip or none, default zstd
         How columns are compressed.
 
     Example
     -------
     ::
 
-        archive: {function: exporters.parquet, sources: [raw], config: {compression: zstd}}
+        archive: {function: exporters.parquet, sources: [raw], config: {group_megabytes: 64}}
         # pandas.read_parquet("raw.parquet")["ch1"].iloc[0] is the first waveform
         # json.loads(pyarrow.parquet.read_schema("raw.parquet").metadata[b"mimocorb"])["run"]
     """
@@ -182,7 +182,7 @@ def parquet(io: BufferIO) -> None:
     interval_s = number(io, "flush_interval", 60, above=0)
     name = output_name(io, ".parquet")
     group_bytes = int(number(io, "group_megabytes", 32, above=0) * 1e6)
-    compression = choice(io, "compression", ("snappy", "zstd", "gzip", "none"), "snappy")
+    compression = choice(io, "compression", ("zstd", "snappy", "gzip", "none"), "zstd")
     try:
         schema = arrow_schema(example.dtype, example.size, _facts(io))
     except TypeError as error:
