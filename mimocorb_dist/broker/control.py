@@ -446,8 +446,9 @@ class RunControl:
         """Return where the link senders of a node find their receivers."""
         plan = self._plan.nodes[node]
         addresses = {}
-        ends = [(link.name, link.to_node) for link in (*plan.links_out, *plan.views_out)]
-        for name, to_node in ends:
+        ends = {link.name: link.to_node for link in plan.links_out}
+        ends |= {view.name: view.to_node for view in plan.views_out}
+        for name, to_node in ends.items():
             host = self.registrations[to_node].address
             shown = f"[{host}]" if ":" in host else host
             addresses[name] = f"tcp://{shown}:{self._ready[to_node][name]}"

@@ -39,8 +39,6 @@ class Registration:
         Its wall clock when it wrote this, in s since 1970.
     max_events, max_time_s
         Limits of the run that its command line sets.
-    watch
-        Whether it wants to be shown the state of the run as it goes.
     """
 
     node: str
@@ -54,7 +52,6 @@ class Registration:
     clock_s: float
     max_events: int | None = None
     max_time_s: float | None = None
-    watch: bool = False
 
     @classmethod
     def from_message(cls, message: Message) -> Registration:
@@ -82,7 +79,6 @@ class Registration:
             clock_s=message.field("clock_s", float),
             max_events=max_events,
             max_time_s=max_time_s,
-            watch=message.field("watch", bool),
         )
 
     def facts(self) -> dict[str, Any]:
@@ -100,11 +96,12 @@ def differences(one: Registration, other: Registration) -> Iterator[str]:
     if one.versions.get("mimocorb_dist") != other.versions.get("mimocorb_dist"):
         yield (
             f"{both} have different versions of mimocorb_dist "
-            f"({one.versions.get('mimocorb_dist')} and {other.versions.get('mimocorb_dist')}); install the same"
+            f"({one.versions.get('mimocorb_dist')} and {other.versions.get('mimocorb_dist')}); "
+            "install the same on both"
         )
     if one.setup_hash != other.setup_hash:
         names = one.setup if one.setup == other.setup else f"{one.setup} and {other.setup}"
-        yield f"setup file {names} differs between {both}; copy the right one to both, with its config files"
+        yield f"setup file {names} differs between {both}; copy the right one to both, with its configs"
         return
     for file in sorted({*one.function_files, *other.function_files}):
         here, there = one.function_files.get(file), other.function_files.get(file)

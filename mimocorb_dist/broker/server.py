@@ -87,6 +87,8 @@ class Broker:
         now_s = time.monotonic()
         if self._orphaned():
             self._control.node_lost(self._topology.broker_node, "its process has ended")
+            if self._farewells is not None:
+                self._farewells.discard(self._topology.broker_node)
         self._control.tick(now_s)
         if self._farewells is None and now_s >= self._next_overview_s:
             self._next_overview_s = now_s + OVERVIEW_S
@@ -152,6 +154,7 @@ class Broker:
             self._push(self._peers.pop(node), "left")
         elif message.kind == "farewell" and self._farewells is not None:
             self._farewells.discard(node)
+            self._push(self._peers[node], "goodbye")
         elif message.kind not in ("alive", "farewell"):
             log.warning(
                 "node %s said %r, which is not known; use the same version everywhere", node, message.kind
@@ -202,6 +205,7 @@ class Broker:
             except RunError as error:
                 self._control.record_failed(str(error))
                 log.error("%s", error)
+        overview = self._make_overview(time.monotonic())
         self._farewells = set(self._control.present)
         self._last_word_s = time.monotonic() + FAREWELL_S
         for node in self._control.present:
@@ -212,6 +216,7 @@ class Broker:
                 status=self._control.exit_status,
                 reasons=self._control.reasons,
                 record=content,
+                overview=overview,
             )
 
     def _write_record(self) -> None:
@@ -239,11 +244,7 @@ class Broker:
     def _show(self, now_s: float) -> None:
         self._overview = self._make_overview(now_s)
         for node in self._control.present:
-            peer = self._peers[node]
-            if self._control.registrations[node].watch:
-                self._push(peer, "overview", overview=self._overview)
-            else:
-                self._push(peer, "alive")
+            self._push(self._peers[node], "overview", overview=self._overview)
 
     def _make_overview(self, now_s: float) -> dict[str, Any]:
         control = self._control

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mimocorb_dist.links.job import LinkJob
 from mimocorb_dist.topology import LinkPlan, ViewPlan, WorkerPlan
 from mimocorb_dist.workers.job import WorkerJob
 
@@ -104,4 +105,16 @@ def _link_job(
     run_id: str,
     rings: RingSet,
 ) -> str:
-    raise RuntimeError("links")
+    sends = task.kind in ("send", "view-send")
+    return LinkJob(
+        run_id=run_id,
+        node=node,
+        link=plan.name,
+        kind=task.kind,  # type: ignore[arg-type]  # a worker's task has another plan
+        ring=rings.path(plan.source_ring if sends else plan.target_ring),
+        group="" if isinstance(plan, ViewPlan) else plan.source_group,
+        release="read" if isinstance(plan, ViewPlan) else plan.release,
+        host=address,
+        ports=topology.data_ports,
+        security=topology.security,
+    ).to_json()

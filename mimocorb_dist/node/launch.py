@@ -9,18 +9,19 @@ import sys
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from mimocorb_dist.errors import MimocorbError
+from mimocorb_dist.errors import MimocorbError, RunError
 from mimocorb_dist.ring.runtime import RuntimeDirectory, dead_runtime_directories, remove_runtime_directory
 from mimocorb_dist.runs.directory import check_target
 from mimocorb_dist.topology import load, plan
 from mimocorb_dist.wire.sockets import LOOPBACK
 
+from . import client
 from .brokerage import BrokerProcess
+from .console import Console
 from .identity import find_node
 from .loop import Loop
 from .output import OutputPump
 from .session import NodeSession
-from .terminal import Terminal
 
 if TYPE_CHECKING:
     from mimocorb_dist.topology import Topology
@@ -68,9 +69,11 @@ class _Launch:
         self._plan = plan(topology)
         self._names = names
         self._loop = Loop()
-        self._terminal = _terminal(options)
+        self._console = Console(options.controls, self._command)
+        self._terminal = self._console.terminal
         self._pump = OutputPump(self._terminal.pass_on, lambda text: self._terminal.say(text, error=True))
         self._broker: BrokerProcess | None = None
+        self._address_of_broker: str | None = None
         self._status: dict[str, int] = {}
         self._signals = 0
         self._sessions = {name: self._session(name) for name in names}
@@ -122,7 +125,7 @@ class _Launch:
 
     def _call(self, host: str, port: int | None = None) -> None:
         shown = f"[{host}]" if ":" in host else host
-        broker = f"tcp://{shown}:{port or self._topology.broker_port}"
+        broker = self._address_of_broker = f"tcp://{shown}:{port or self._topology.broker_port}"
         for session in self._sessions.values():
             session.call(broker)
 
@@ -137,7 +140,7 @@ class _Launch:
         return NodeSession(
             self._loop,
             self._pump,
-            self._terminal,
+            self._console,
             self._topology,
             self._plan,
             name,
@@ -165,6 +168,12 @@ class _Launch:
         for session in self._sessions.values():
             session.children_ended()
 
+    def _command(self, name: str, scope: str) -> str:
+        """Carry out what was typed; the console calls this from its own thread."""
+        if self._address_of_broker is None:
+            raise RunError("the run has not begun: its broker is not there yet")
+        return client.command(name, self._address_of_broker, scope)
+
     def _broker_ended(self, failure: str | None) -> None:
         for session in self._sessions.values():
             session.broker_ended(failure)
@@ -175,13 +184,8 @@ class _Launch:
         if self._broker is not None:
             self._broker.close()
         self._pump.close()
-        self._terminal.close()
+        self._console.close()
         self._loop.close()
-
-
-def _terminal(options: StartOptions) -> Terminal:
-    del options
-    return Terminal()
 
 
 def _red(text: str) -> str:

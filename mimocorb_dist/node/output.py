@@ -1,7 +1,7 @@
 """What the processes of a node print: to the terminal with their name, and to their log files.
 
-One thread empties all pipes. It keeps no more than one unfinished line of each process; if the terminal is slow,
-the pipes fill up and the processes wait, but nothing is lost.
+One thread empties all pipes. It keeps no more than one unfinished line of each process; if the terminal is
+slow, the pipes fill up and the processes wait, but nothing is lost.
 """
 
 from __future__ import annotations

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from mimocorb_dist.topology import Plan, Topology
     from mimocorb_dist.wire.messages import Message
 
+    from .console import Console
     from .loop import Loop, Timer
     from .options import StartOptions
     from .output import OutputPump
-    from .terminal import Terminal
 
 CALL_EVERY_S = 0.05
 SAY_EVERY_S = 5.0
@@ -40,6 +40,7 @@ SILENCE_S = 10.0
 """A broker that says nothing for so long is gone."""
 LAST_WORD_S = 5.0
 """How long the broker may take to end a run in which this node has nothing left to do at once."""
+FAREWELL_S = 1.0
 _WAITING_WORDS = 64
 
 
@@ -48,7 +49,7 @@ class NodeSession:
 
     Parameters
     ----------
-    loop, pump, terminal
+    loop, pump, console
         Its surroundings.
     topology, plan
         The setup.
@@ -68,7 +69,7 @@ class NodeSession:
         self,
         loop: Loop,
         pump: OutputPump,
-        terminal: Terminal,
+        console: Console,
         topology: Topology,
         plan: Plan,
         name: str,
@@ -80,7 +81,8 @@ class NodeSession:
     ) -> None:
         self._loop = loop
         self._pump = pump
-        self._terminal = terminal
+        self._console = console
+        self._terminal = console.terminal
         self._topology = topology
         self._plan = plan
         self._address = address
@@ -104,6 +106,7 @@ class NodeSession:
         self._reasons: list[str] = []
         self._closed = self._alone = self._over = False
         self._tick_timer: Timer | None = None
+        self._status = 1
 
     # What its surroundings ask.
 
@@ -216,12 +219,12 @@ class NodeSession:
         waited = f"after {self._options.wait_s:g} s"
         if self._registered:
             self._post("leave")
-            self._end(2, f"not all nodes have come {waited}; start the missing ones, or use --all for a test")
+            self._end(2, f"not all nodes have come {waited}; start those that are missing, or try --all")
         else:
             self._end(
                 2,
-                f"nobody answers at {self._broker} {waited}; start node {self._topology.broker_node} on its host, "
-                "and check address, port and firewall",
+                f"nobody answers at {self._broker} {waited}; start node {self._topology.broker_node} "
+                "on its host, and check address, port and firewall",
             )
 
     def _can_send(self) -> bool:
@@ -275,6 +278,8 @@ class NodeSession:
                 self._prepare(message)
             case "end":
                 self._finish(message)
+            case "goodbye":
+                self._end(self._status, None)
             case "done" | "refused":
                 self._say(message.field("text" if message.kind == "done" else "reason", str))
             case kind if self._work is not None:
@@ -376,7 +381,7 @@ class NodeSession:
 
     def _show(self, overview: Mapping[str, Any]) -> None:
         if self._outspoken:
-            self._terminal.show(overview)
+            self._console.note(overview)
         if self._papers is not None:
             try:
                 self._papers.note(self._own(overview))
@@ -394,17 +399,19 @@ class NodeSession:
     def _finish(self, message: Message) -> None:
         """Take in the broker's word that the run is over."""
         status, record = message.field("status", int), message.fields.get("record")
-        self._post("farewell")
-        if record is not None and self._run is not None and self._keeper:
-            if self.name != self._topology.broker_node:
-                try:
-                    write_record(self._run.record, own_part(record, self.name))
-                except RunError as error:
-                    self._say(str(error), error=True)
-                    status = status or 1
+        self._show(message.field("overview", dict))
+        here = self._run is not None and self._keeper and self.name != self._topology.broker_node
+        if record is not None and self._run is not None and here:
+            try:
+                write_record(self._run.record, own_part(record, self.name))
+            except RunError as error:
+                self._say(str(error), error=True)
+                status = status or 1
         if record is not None and self._outspoken:
             self._terminal.say(_farewell(record, self._run))
-        self._end(status, None)
+        self._status = status
+        self._post("farewell")
+        self._loop.after(FAREWELL_S, lambda: self._end(status, None))
 
     def _go_alone(self, why: str) -> None:
         """End in good order without a broker: events already in the buffers still find their way."""

@@ -36,7 +36,7 @@ class Terminal:
         self._write(sys.stdout, "\n".join(f"{name} | {line}" for line in text.splitlines()))
 
     def show(self, overview: Mapping[str, Any]) -> None:
-        """Show the state of the run; here it is not shown."""
+        """Show the state of the run; plain text does not."""
 
     def close(self) -> None:
         """End showing."""

@@ -31,7 +31,7 @@ OBSERVER_PATIENCE_S = 5.0
 RESCUE_EVERY_S = 0.05
 STILL_THERE_S = 10.0
 _LAST_WORDS = 32
-"""Reads of the status pipe of a dead process, before it is believed that somebody else holds the pipe open."""
+"""Reads of the status pipe of a dead process, before it is believed that somebody else holds it open."""
 
 
 class WorkEvents(Protocol):
@@ -212,7 +212,7 @@ class Work:
         }
 
     def close(self) -> None:
-        """End what is left of processes, and detach from the rings; also after a start that failed half-way."""
+        """End what is left of processes, and detach from the rings; also after a start that failed."""
         self.crew.aborting = True
         for child in self._children.values():
             child.kill()

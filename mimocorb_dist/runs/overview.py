@@ -47,8 +47,8 @@ class OverviewMaker:
         -------
         dict
             ``run``, ``buffers``, ``links``, ``workers``, ``control``: the books, and ``rate_hz`` (buffers:
-            events written, workers: events handled), ``rate_bytes`` (links, per s), ``dead_time_share`` (since
-            the overview before; None without importers).
+            events written, workers: events handled), ``rate_bytes`` (links, per s), ``dead_time_share``
+            (since the overview before; None without importers).
         """
         buffers = buffer_books(self._plan, reports)
         for book in buffers.values():

@@ -40,6 +40,7 @@ class StatsFile:
         self._columns: list[str] = []
         self._last_age_s = float("-inf")
         self._file: IO[str] | None = None
+        self._written: Mapping[str, Any] | None = None
 
     def offer(self, overview: Mapping[str, Any], age_s: float) -> None:
         """Write a row if one is due.
@@ -57,11 +58,13 @@ class StatsFile:
 
     def close(self, overview: Mapping[str, Any], age_s: float) -> None:
         """Write the last row, and close the file."""
-        self._write(overview, age_s)
+        if overview is not self._written:
+            self._write(overview, age_s)
         if self._file is not None:
             self._file.close()
 
     def _write(self, overview: Mapping[str, Any], age_s: float) -> None:
+        self._written = overview
         cells = _flat(classic_statistics(overview, age_s))
         try:
             if self._file is None:
