@@ -18,34 +18,48 @@ PACKAGE = "mimocorb_dist.functions"
 
 @dataclass(frozen=True)
 class Ports:
-    """How many buffers a function wants: lowest and highest number (None: any).
+    """The buffers that a function wants.
 
-    `same_type` tells that its sinks must be of the type of its source.
+    Parameters
+    ----------
+    sources, sinks, observes
+        Lowest and highest number of them (None: any).
+    same_type
+        Whether its sinks must be of the type of its source.
+    single
+        Which of them (``sources``, ``sinks``) must have data_length 1.
     """
 
     sources: tuple[int, int | None]
     sinks: tuple[int, int | None]
     observes: tuple[int, int | None]
     same_type: bool = False
+    single: tuple[str, ...] = ()
 
 
 _IMPORTER = Ports((0, 0), (1, 1), (0, 0))
 _EXPORTER = Ports((1, 1), (0, None), (0, 0), same_type=True)
+_TABLE = Ports((1, 1), (0, None), (0, 0), same_type=True, single=("sources",))
 _FILTER = Ports((1, 1), (1, None), (0, 0), same_type=True)
-_PROCESSOR = Ports((1, 1), (1, None), (0, 0))
+_ANALYZER = Ports((1, 1), (1, 1), (0, 0), single=("sinks",))
 _OBSERVER = Ports((0, 0), (0, 0), (1, 1))
 
 # The longest entry that a function's name begins with holds; functions without an entry may have any buffers.
 PORTS = {
-    "misc.copy": _FILTER,
-    "data.export": _EXPORTER,
-    "data.simulate_importer": _IMPORTER,
+    "analyzers.pha": _ANALYZER,
     "data.clocked_importer": _IMPORTER,
+    "data.export": _EXPORTER,
     "data.replay": _IMPORTER,
-    "importers": _IMPORTER,
+    "data.simulate_importer": _IMPORTER,
     "exporters": _EXPORTER,
-    "analyzers.pha": _PROCESSOR,
+    "exporters.csv": _TABLE,
+    "exporters.histogram": _TABLE,
+    "importers": _IMPORTER,
+    "misc.copy": _FILTER,
+    "muons.find_double_pulses": _ANALYZER,
+    "muons.fit_lifetime": _TABLE,
     "observers": _OBSERVER,
+    "simulators": _IMPORTER,
     "visualizers": _OBSERVER,
 }
 

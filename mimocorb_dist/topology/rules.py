@@ -55,6 +55,8 @@ def _check_buffers_of(findings: Findings, worker: WorkerDraft, setup: SetupDraft
     if ports is not None and function is not None:
         for key, limits in (("sources", ports.sources), ("sinks", ports.sinks), ("observes", ports.observes)):
             _check_number(findings, worker, function.name, key, limits)
+        for key in ports.single:
+            _check_single(findings, worker, function.name, key, setup)
         if ports.same_type:
             _check_types(findings, worker, function.name, setup)
 
@@ -77,6 +79,21 @@ def _check_number(
         f"but {function} {wants}",
         f"remove '{key}'" if high == 0 else f"write '{key}: [{'name of a buffer' if low < 2 else '...'}]'",
     )
+
+
+def _check_single(
+    findings: Findings, worker: WorkerDraft, function: str, key: str, setup: SetupDraft
+) -> None:
+    names: tuple[Reference, ...] = getattr(worker, key)
+    for reference in names:
+        buffer = setup.buffers.get(reference.name)
+        if buffer and (buffer.data_length or 1) > 1:
+            findings.mistake(
+                reference.place,
+                f"worker '{worker.name}': {function} needs data_length 1 in its {key}, but '{buffer.name}' "
+                f"has {buffer.data_length}",
+                "name another buffer, or use another function",
+            )
 
 
 def _check_types(findings: Findings, worker: WorkerDraft, function: str, setup: SetupDraft) -> None:

@@ -19,7 +19,7 @@ PACKAGE = {
     "_helpers.py": "def secret(): ...",
     "misc.py": "def copy(io): ...",
     "data.py": "def export(io): ...\ndef replay(io): ...\ndef _private(io): ...",
-    "exporters.py": "def csv(io): ...\ndef drain(io): ...\ndef histogram(io): ...",
+    "exporters.py": "def csv(io): ...\ndef drain(io): ...\ndef histogram(io): ...\ndef parquet(io): ...",
     "observers.py": "def oscilloscope(io): ...",
     "analyzers.py": "def pha(io): ...",
     "importers/__init__.py": "",

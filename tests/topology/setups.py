@@ -3,7 +3,7 @@
 RAW = "raw: {slot_count: 8, data_length: 4, data_dtype: {ch1: float32}}"
 BUFFERS = f"Buffers:\n  {RAW}\n"
 TAKE = "take: {file: modules/user.py, function: take, sinks: [raw]}"
-SAVE = "save: {function: exporters.csv, sources: [raw]}"
+SAVE = "save: {function: exporters.parquet, sources: [raw]}"
 WORKERS = f"Workers:\n  {TAKE}\n  {SAVE}\n"
 SETUP = BUFFERS + WORKERS
 

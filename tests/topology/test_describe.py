@@ -75,8 +75,8 @@ node local (this machine): 1 ring in 0.1 MB of memory
   buffers
     raw  8 x 16 B  0.1 MB  shared  take => save
   workers
-    take  x 1  importer  user.py: take  writes raw
-    save  x 1  exporter  exporters.csv  reads raw"""
+    take  x 1  importer  user.py: take      writes raw
+    save  x 1  exporter  exporters.parquet  reads raw"""
     )
 
 

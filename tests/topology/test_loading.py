@@ -275,7 +275,7 @@ def test_function_files_are_hashed_with_what_they_import_from_beside(
 
 def test_loading_is_quick_and_imports_nothing_heavy(folder: Path) -> None:
     (folder / "setup.yaml").write_text(
-        BUFFERS + WORKERS.replace("function: exporters.csv", "file: modules/user.py, function: save")
+        BUFFERS + WORKERS.replace("function: exporters.parquet", "file: modules/user.py, function: save")
     )
     code = (
         "import sys; from mimocorb_dist.topology import load, plan, draw; from pathlib import Path;"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mimocorb_dist.errors import TopologyError
-from mimocorb_dist.topology import load
+from mimocorb_dist.topology import load, prebuilt
 from mimocorb_dist.topology.prebuilt import PORTS, ports_of
 
 from .setups import BUFFERS, SAVE, SETUP, TAKE, with_worker
@@ -26,7 +26,7 @@ def buffers(*names: str) -> str:
 
 def test_a_worker_without_any_buffer_is_a_mistake(mistakes: Callable[..., None]) -> None:
     mistakes(
-        with_worker("\u00a7idle: {function: exporters.csv}"),
+        with_worker("\u00a7idle: {function: exporters.parquet}"),
         ("worker 'idle' has no sources, no sinks and observes nothing", "'sources: [...]'"),
     )
 
@@ -34,7 +34,7 @@ def test_a_worker_without_any_buffer_is_a_mistake(mistakes: Callable[..., None])
 @pytest.mark.parametrize(
     ("worker", "words"),
     [
-        ("\u00a7w: {function: exporters.csv, observes: []}", None),
+        ("\u00a7w: {function: exporters.parquet, observes: []}", None),
         (
             "\u00a7w: {function: misc.copy, sources: [raw]}",
             (
@@ -43,11 +43,11 @@ def test_a_worker_without_any_buffer_is_a_mistake(mistakes: Callable[..., None])
             ),
         ),
         (
-            "w: {function: exporters.csv, sources: [\u00a7raw, other]}",
-            ("names 2 buffers in sources, but exporters.csv has sources: exactly 1",),
+            "w: {function: exporters.parquet, sources: [\u00a7raw, other]}",
+            ("names 2 buffers in sources, but exporters.parquet has sources: exactly 1",),
         ),
         (
-            "w: {function: exporters.csv, sources: [raw], observes: [\u00a7raw]}",
+            "w: {function: exporters.parquet, sources: [raw], observes: [\u00a7raw]}",
             ("observes nothing", "remove 'observes'"),
         ),
         ("\u00a7w: {function: data.replay, observes: [raw]}", None),
@@ -60,7 +60,7 @@ def test_a_prebuilt_function_needs_its_buffers(
     text = (
         buffers("raw", "other")
         + f"Workers:\n  {TAKE.replace('[raw]', '[raw, other]')}\n  {SAVE}\n"
-        + f"  save2: {{function: exporters.csv, sources: [other]}}\n  {worker}\n"
+        + f"  save2: {{function: exporters.parquet, sources: [other]}}\n  {worker}\n"
     )
     if words is not None:
         mistakes(text, words)
@@ -83,6 +83,14 @@ def test_the_longest_name_tells_what_a_function_needs() -> None:
     assert ports_of("data.unheard_of") is None
 
 
+def test_every_prebuilt_function_says_which_buffers_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prebuilt, "PACKAGE", "mimocorb_dist.functions")
+    prebuilt._module_code.cache_clear()
+    functions = prebuilt.prebuilt_functions()
+    assert "exporters.drain" in functions
+    assert [function for function in functions if ports_of(function) is None] == []
+
+
 def test_user_functions_may_have_any_buffers(setup: Callable[..., object]) -> None:
     setup(with_worker(f"w: {{{USER}, sources: [raw], observes: [raw]}}"))
 
@@ -101,14 +109,14 @@ def test_user_functions_may_have_any_buffers(setup: Callable[..., object]) -> No
         ),
     ],
 )
-@pytest.mark.parametrize("function", ["misc.copy", "exporters.csv", "data.export"])
+@pytest.mark.parametrize("function", ["misc.copy", "exporters.parquet", "data.export"])
 def test_a_function_that_copies_needs_buffers_of_one_type(
     mistakes: Callable[..., None], function: str, other: str, difference: str
 ) -> None:
     mistakes(
         f"{BUFFERS}  other: {other}\nWorkers:\n  {TAKE}\n"
         f"  w: {{function: {function}, sources: [raw], sinks: [\u00a7other]}}\n"
-        "  save: {function: exporters.csv, sources: [other]}\n",
+        "  save: {function: exporters.parquet, sources: [other]}\n",
         (
             f"worker 'w': {function} copies events from 'raw' to 'other', which differ in {difference}",
             "the same",
@@ -116,11 +124,30 @@ def test_a_function_that_copies_needs_buffers_of_one_type(
     )
 
 
+@pytest.mark.parametrize("function", ["exporters.csv", "exporters.histogram"])
+def test_a_function_that_writes_single_values_needs_data_length_1(
+    mistakes: Callable[..., None], function: str
+) -> None:
+    mistakes(
+        with_worker(f"w: {{function: {function}, sources: [\u00a7raw]}}"),
+        f"worker 'w': {function} needs data_length 1 in its sources, but 'raw' has 4",
+    )
+
+
+def test_an_analyzer_needs_a_sink_of_data_length_1(mistakes: Callable[..., None]) -> None:
+    mistakes(
+        buffers("raw", "peaks")
+        + f"Workers:\n  {TAKE}\n  w: {{function: analyzers.pha, sources: [raw], sinks: [\u00a7peaks]}}\n"
+        + "  s: {function: exporters.drain, sources: [peaks]}\n",
+        "worker 'w': analyzers.pha needs data_length 1 in its sinks, but 'peaks' has 4",
+    )
+
+
 def test_slot_counts_may_differ_where_events_are_copied(setup: Callable[..., object]) -> None:
     setup(
         f"{BUFFERS}  other: {{slot_count: 99, data_length: 4, data_dtype: {{ch1: f4}}}}\nWorkers:\n  {TAKE}\n"
         "  w: {function: misc.copy, sources: [raw], sinks: [other]}\n"
-        "  save: {function: exporters.csv, sources: [other]}\n"
+        "  save: {function: exporters.parquet, sources: [other]}\n"
     )
 
 
@@ -214,7 +241,7 @@ def test_one_mistyped_name_is_one_mistake(mistakes: Callable[..., None]) -> None
 
 
 def test_more_processes_on_a_buffer_than_a_ring_can_hold_are_a_mistake(mistakes: Callable[..., None]) -> None:
-    text = with_worker("other: {function: exporters.csv, sources: [raw], number_of_processes: 249}")
+    text = with_worker("other: {function: exporters.parquet, sources: [raw], number_of_processes: 249}")
     mistakes(text.replace("raw:", "\u00a7raw:"), ("is used by 251 processes", "250 are possible"))
 
 

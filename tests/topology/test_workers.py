@@ -43,7 +43,7 @@ def test_what_is_not_said_has_its_default(setup: Callable[[str], Topology]) -> N
 
 @pytest.mark.parametrize("file", ["", "''", "~"])
 def test_an_empty_file_means_a_prebuilt_function(setup: Callable[[str], Topology], file: str) -> None:
-    assert setup(other(f"file: {file}, function: exporters.csv")).workers["other"].file is None
+    assert setup(other(f"file: {file}, function: exporters.parquet")).workers["other"].file is None
 
 
 def test_a_worker_may_run_on_one_node_or_several(setup: Callable[[str], Topology]) -> None:
@@ -57,56 +57,59 @@ def test_a_worker_may_run_on_one_node_or_several(setup: Callable[[str], Topology
 @pytest.mark.parametrize(
     ("worker", "words"),
     [
-        ("other: \u00a7exporters.csv", ("worker 'other' is 'exporters.csv', not a mapping",)),
+        ("other: \u00a7exporters.parquet", ("worker 'other' is 'exporters.parquet', not a mapping",)),
         ("\u00a7other: {sources: [raw]}", ("the key 'function' is missing", "'function: exporters.csv'")),
         ("other: {function: \u00a73, sources: [raw]}", ("function is 3, not a text",)),
         (
-            "other: {function: exporters.csv, sources: [raw], \u00a7sink: []}",
+            "other: {function: exporters.parquet, sources: [raw], \u00a7sink: []}",
             ("unknown key 'sink'", "did you mean 'sinks'? (allowed: node, file"),
         ),
-        ("other: {function: exporters.csv, \u00a7source_list: [raw]}", ("it is now called 'sources'",)),
+        ("other: {function: exporters.parquet, \u00a7source_list: [raw]}", ("it is now called 'sources'",)),
         (
-            "other: {function: exporters.csv, \u00a7num_process: 2, sources: [raw]}",
+            "other: {function: exporters.parquet, \u00a7num_process: 2, sources: [raw]}",
             ("now called 'number_of_processes'",),
         ),
         (
-            "other: {function: exporters.csv, sources: \u00a7raw}",
+            "other: {function: exporters.parquet, sources: \u00a7raw}",
             ("sources is 'raw', not a list", "sources: [raw]"),
         ),
-        ("other: {function: exporters.csv, sources: \u00a7{}}", ("sources is a mapping, not a list",)),
+        ("other: {function: exporters.parquet, sources: \u00a7{}}", ("sources is a mapping, not a list",)),
         (
-            "other: {function: exporters.csv, sources: [\u00a73]}",
+            "other: {function: exporters.parquet, sources: [\u00a73]}",
             ("sources lists 3, not the name of a buffer",),
         ),
-        ("other: {function: exporters.csv, sources: [raw, \u00a7raw]}", ("sources lists 'raw' twice",)),
+        ("other: {function: exporters.parquet, sources: [raw, \u00a7raw]}", ("sources lists 'raw' twice",)),
         (
-            "other: {function: exporters.csv, sources: [\u00a7rwa]}",
+            "other: {function: exporters.parquet, sources: [\u00a7rwa]}",
             ("worker 'other': there is no buffer 'rwa'", "did you mean 'raw'?"),
         ),
         ("other: {file: modules/user.py, function: find, observes: [\u00a7xyz]}", ("buffers: raw",)),
         (
-            "other: {function: exporters.csv, sources: [raw], on_error: \u00a7skp}",
+            "other: {function: exporters.parquet, sources: [raw], on_error: \u00a7skp}",
             ("on_error is 'skp'", "'skip'?"),
         ),
         (
-            "other: {function: exporters.csv, sources: [raw], on_error: \u00a71}",
+            "other: {function: exporters.parquet, sources: [raw], on_error: \u00a71}",
             ("allowed: stop, skip, restart",),
         ),
         (
-            "other: {function: exporters.csv, sources: [raw], number_of_processes: \u00a70}",
+            "other: {function: exporters.parquet, sources: [raw], number_of_processes: \u00a70}",
             ("number_of_processes is 0", "from 1 to 250"),
         ),
         (
-            "other: {function: exporters.csv, sources: [raw], number_of_processes: \u00a7two}",
+            "other: {function: exporters.parquet, sources: [raw], number_of_processes: \u00a7two}",
             ("is 'two', a text",),
         ),
-        ("other: {function: exporters.csv, sources: [raw], number_of_processes: \u00a7true}", ("is true",)),
         (
-            "other: {function: exporters.csv, sources: [raw], file: \u00a7[x]}",
+            "other: {function: exporters.parquet, sources: [raw], number_of_processes: \u00a7true}",
+            ("is true",),
+        ),
+        (
+            "other: {function: exporters.parquet, sources: [raw], file: \u00a7[x]}",
             ("file is a list, not a text",),
         ),
         (
-            "other: {function: exporters.csv, sources: [raw], node: \u00a7{}}",
+            "other: {function: exporters.parquet, sources: [raw], node: \u00a7{}}",
             ("node is a mapping, not a list",),
         ),
     ],
@@ -145,7 +148,7 @@ def test_a_worker_without_node_among_several_runs_on_the_first_with_a_warning(
 
 @pytest.mark.parametrize("name", ["a b", "a/b", ".a", "a.b", "to.x"])
 def test_a_worker_name_must_be_fit_for_file_names(mistakes: Callable[..., None], name: str) -> None:
-    worker = f"\u00a7{name}: {{function: exporters.csv, sources: [raw]}}"
+    worker = f"\u00a7{name}: {{function: exporters.parquet, sources: [raw]}}"
     mistakes(with_worker(worker), ("cannot be the name of a worker", "letters, digits"))
 
 
@@ -325,12 +328,12 @@ def config_files(folder: Path) -> None:
 def test_configs_are_merged_in_their_order(
     setup: Callable[[str], Topology], keys: str, expected: object
 ) -> None:
-    assert config_of(setup(other(f"function: exporters.csv, {keys}"))) == expected
+    assert config_of(setup(other(f"function: exporters.parquet, {keys}"))) == expected
 
 
 def test_a_base_config_of_the_whole_setup_comes_first(setup: Callable[[str], Topology]) -> None:
     text = "base_config: {a: 1, b: 1, c: 1}\n" + other(
-        "function: exporters.csv, base_config: {b: 2, c: 2}, config: {c: 3}"
+        "function: exporters.parquet, base_config: {b: 2, c: 2}, config: {c: 3}"
     )
     topology = setup(text)
     assert config_of(topology) == {"a": 1, "b": 2, "c": 3}
@@ -343,7 +346,7 @@ def test_a_config_file_may_be_given_absolutely_or_in_the_home_folder(
     (tmp_path / "a.yaml").write_text("a: 1\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in (tmp_path / "a.yaml", "~/a.yaml"):
-        assert config_of(setup(other(f"function: exporters.csv, config: {name}"))) == {"a": 1}
+        assert config_of(setup(other(f"function: exporters.parquet, config: {name}"))) == {"a": 1}
 
 
 @pytest.mark.usefixtures("config_files")
@@ -366,7 +369,7 @@ def test_a_config_file_may_be_given_absolutely_or_in_the_home_folder(
 def test_a_wrong_config_is_a_mistake(
     mistakes: Callable[..., None], config: str, words: tuple[str, ...]
 ) -> None:
-    mistakes(other(f"function: exporters.csv, config: {config}"), words)
+    mistakes(other(f"function: exporters.parquet, config: {config}"), words)
 
 
 @pytest.mark.usefixtures("config_files")
@@ -379,14 +382,14 @@ def test_a_wrong_config_is_a_mistake(
 )
 def test_a_mistake_in_a_config_file_has_its_own_place(folder: Path, file: str, text: str) -> None:
     with pytest.raises(TopologyError) as caught:
-        load("setup.yaml", text=other(f"function: exporters.csv, config: configs/{file}.yaml"))
+        load("setup.yaml", text=other(f"function: exporters.parquet, config: configs/{file}.yaml"))
     assert len(caught.value.mistakes) == 1
     assert caught.value.mistakes[0].startswith(text)
 
 
 @pytest.mark.usefixtures("config_files")
 def test_a_config_file_of_several_workers_is_complained_about_once(folder: Path) -> None:
-    text = other("function: exporters.csv, config: configs/bad.yaml").replace(
+    text = other("function: exporters.parquet, config: configs/bad.yaml").replace(
         SAVE, SAVE[:-1] + ", config: configs/bad.yaml}"
     )
     with pytest.raises(TopologyError) as caught:
@@ -396,7 +399,7 @@ def test_a_config_file_of_several_workers_is_complained_about_once(folder: Path)
 
 @pytest.mark.usefixtures("config_files")
 def test_a_key_given_twice_in_a_config_file_is_a_warning(setup: Callable[[str], Topology]) -> None:
-    topology = setup(other("function: exporters.csv, config: configs/double.yaml"))
+    topology = setup(other("function: exporters.parquet, config: configs/double.yaml"))
     assert config_of(topology) == {"a": 2}
     assert topology.warnings[0].startswith("configs/double.yaml:2:1: the key 'a' is given twice")
 
