@@ -105,7 +105,10 @@ def missing_file_remedy(directory: Path, name: str, suffixes: tuple[str, ...]) -
     folder = path.parent
     if not folder.is_dir():
         return f"there is no folder {folder}; names are relative to the setup file ({directory})"
-    names = [file.name for file in folder.iterdir() if file.suffix in suffixes and file.is_file()]
+    try:
+        names = [file for file in os.listdir(folder) if file.endswith(suffixes)]
+    except OSError as error:
+        return f"the folder {folder} cannot be read ({error.strerror})"
     near = nearest(path.name, names)
     if near is None:
         return f"names are relative to the setup file ({directory})"

@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
     from .plan import NodePlan, Plan, RingPlan, WorkerPlan
 
+_TABLES_BYTES = 100 * 1024
 _METADATA_BYTES = 24
-_ALIGNMENT_BYTES = 64
-_TABLE_BYTES = 64 * 1024
-_SLOT_BYTES = 64
+_COLUMN_BYTES = 8
+_COLUMNS, _GROUP_COLUMNS = 4, 4
 
 
 def describe(plan: Plan) -> str:
@@ -46,9 +46,11 @@ def describe(plan: Plan) -> str:
 
 
 def ring_bytes(ring: RingPlan) -> int:
-    """Return about how much memory a ring takes, in bytes."""
-    stride = -(-ring.buffer.event_bytes // _ALIGNMENT_BYTES) * _ALIGNMENT_BYTES
-    return _TABLE_BYTES + ring.slot_count * (stride + _METADATA_BYTES + _SLOT_BYTES)
+    """Return how much memory a ring takes, in bytes, to within some pages."""
+    unit = 64 if ring.buffer.event_bytes >= 64 else 8
+    stride = -(-ring.buffer.event_bytes // unit) * unit
+    columns = _COLUMNS + _GROUP_COLUMNS * len(ring.groups)
+    return _TABLES_BYTES + ring.slot_count * (stride + _METADATA_BYTES + columns * _COLUMN_BYTES)
 
 
 def _node_lines(plan: Plan, node: NodePlan) -> list[str]:

@@ -92,6 +92,11 @@ class Fields:
         entry = self.entries.get(key)
         return None if entry is None or entry.item.value is None else entry.item
 
+    def given(self, key: str) -> bool:
+        """Tell whether a key says something: its value is neither absent nor an empty text."""
+        item = self.item(key)
+        return item is not None and item.value != ""
+
     def required(self, key: str, example: str) -> Item | None:
         """Return the value of a key that must be there; a mistake and None if it is not.
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mimocorb_dist.errors import TopologyError
 
@@ -21,6 +20,7 @@ from .hosts import read_hosts
 from .limits import check_plan
 from .model import Buffer, Place, Topology, Worker
 from .plan import plan
+from .resolved import resolved_setup
 from .rules import check_setup
 from .workers import WorkerReader
 
@@ -143,7 +143,7 @@ def _build(setup: SetupDraft, path: Path) -> Topology:
         security=hosts.security,
         buffers=buffers,
         workers=workers,
-        resolved=_resolved(setup, buffers, workers, broker_node),
+        resolved=resolved_setup(setup, buffers, workers, broker_node),
     )
 
 
@@ -178,67 +178,3 @@ def _buffer(draft: BufferDraft, workers: Mapping[str, Worker]) -> Buffer:
         delivery=draft.delivery,
         place=draft.place,
     )
-
-
-def _resolved(
-    setup: SetupDraft, buffers: Mapping[str, Buffer], workers: Mapping[str, Worker], broker_node: str
-) -> dict[str, Any]:
-    """Return the setup as plain values with all defaults, which is itself a setup."""
-    hosts, named = setup.hosts, setup.hosts.named
-    resolved: dict[str, Any] = {}
-    if named:
-        resolved["Nodes"] = {
-            node.name: {"host": node.host} if node.host else {} for node in hosts.nodes.values()
-        }
-    if named or hosts.broker_port or hosts.data_ports:
-        broker = {
-            "node": broker_node,
-            "port": hosts.broker_port,
-            "ports": hosts.data_ports and list(hosts.data_ports),
-        }
-        resolved["Broker"] = {key: value for key, value in broker.items() if value is not None}
-    if hosts.security:
-        resolved["security"] = hosts.security
-    resolved["Buffers"] = {
-        name: {
-            **({"node": buffer.node} if named else {}),
-            "slot_count": buffer.slot_count,
-            "data_length": buffer.data_length,
-            "data_dtype": setup.buffers[name].dtype_texts,
-            "delivery": buffer.delivery,
-        }
-        for name, buffer in buffers.items()
-    }
-    resolved["Workers"] = {
-        name: _resolved_worker(worker, setup.workers[name], named) for name, worker in workers.items()
-    }
-    resolved["target_directory"] = setup.target_directory
-    return resolved
-
-
-def _resolved_worker(worker: Worker, draft: WorkerDraft, named: bool) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    if named:
-        values["node"] = worker.nodes[0] if len(worker.nodes) == 1 else list(worker.nodes)
-    if draft.file:
-        values["file"] = draft.file.name
-    values["function"] = worker.function
-    values["number_of_processes"] = worker.processes
-    for key in ("sources", "sinks", "observes"):
-        if getattr(worker, key):
-            values[key] = list(getattr(worker, key))
-    values["on_error"] = worker.on_error
-    values["config"] = _plain(worker.config)
-    return values
-
-
-def _plain(value: Any) -> Any:
-    """Return a config's value as JSON can hold it: dates as texts, keys as texts."""
-    if isinstance(value, dict):
-        return {
-            key if isinstance(key, str) else str(_plain(key)): _plain(element)
-            for key, element in value.items()
-        }
-    if isinstance(value, list):
-        return [_plain(element) for element in value]
-    return value.isoformat() if isinstance(value, date) else value

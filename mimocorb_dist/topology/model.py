@@ -197,7 +197,8 @@ class Topology:
 
         Layout and comments do not count. Contents of config files do, those of function files do not.
         """
-        return hashlib.sha256(json.dumps(self.resolved, sort_keys=True).encode()).hexdigest()
+        # The order counts: that of fields makes the dtype, that of workers the node of a buffer.
+        return hashlib.sha256(json.dumps(self.resolved).encode()).hexdigest()
 
     def function_files(self) -> dict[str, str]:
         """Return the hash of each user file and of the files beside it that it imports.
@@ -205,8 +206,15 @@ class Topology:
         Returns
         -------
         dict
-            File name relative to the setup's folder -> SHA-256 of its content, in hexadecimal.
+            File name as in the setup, or beside that -> SHA-256 of its content, in hexadecimal.
+
+        Raises
+        ------
+        SetupError
+            If a file cannot be read.
         """
         from .user_files import file_hashes
 
-        return file_hashes(self.directory, [worker.file for worker in self.workers.values() if worker.file])
+        named = self.resolved.get("Workers", {})
+        files = {named[name]["file"]: worker.file for name, worker in self.workers.items() if worker.file}
+        return file_hashes(files)

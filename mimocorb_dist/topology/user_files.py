@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import os
+import posixpath
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mimocorb_dist.errors import SetupError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 # A module that calls one of these may define names that its text does not show.
@@ -77,33 +79,41 @@ def read_code(path: Path) -> Code:
     return Code(tuple(functions), frozenset(names), open_ended, frozenset(_imported_modules(tree)))
 
 
-def file_hashes(directory: Path, files: Iterable[Path]) -> dict[str, str]:
+def file_hashes(files: Mapping[str, Path]) -> dict[str, str]:
     """Return the SHA-256 of files and of those that they import from their own folders.
 
     Parameters
     ----------
-    directory
-        Names in the result are relative to it, with ``/`` between folders.
     files
-        Python files, absolute.
+        Python files by the names that a setup has for them.
 
     Returns
     -------
     dict
-        Relative name -> hash in hexadecimal, sorted by name.
+        Name -> hash in hexadecimal, sorted by name. Imported files are named as lying beside their importers.
+
+    Raises
+    ------
+    SetupError
+        If a file cannot be read.
     """
-    waiting, hashes = list(files), {}
+    waiting = {posixpath.normpath(name): path for name, path in files.items()}
+    hashes: dict[str, str] = {}
     while waiting:
-        path = waiting.pop()
-        name = os.path.relpath(path, directory).replace(os.sep, "/")
-        if name in hashes:
-            continue
-        hashes[name] = hashlib.sha256(path.read_bytes()).hexdigest()
-        for module in _imports_of(path):
-            beside = path.parent.joinpath(*module.split("."))
-            waiting += [
-                found for found in (beside.with_suffix(".py"), beside / "__init__.py") if found.is_file()
-            ]
+        name, path = waiting.popitem()
+        try:
+            hashes[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+            imports = _imports_of(path)
+        except OSError as error:
+            raise SetupError(
+                f"{path}: cannot be read ({error.strerror}); check its name and rights"
+            ) from error
+        for module in imports:
+            beside = module.replace(".", "/")
+            for relative in (f"{beside}.py", f"{beside}/__init__.py"):
+                other = posixpath.join(posixpath.dirname(name), relative)
+                if other not in hashes and (path.parent / relative).is_file():
+                    waiting[other] = path.parent / relative
     return dict(sorted(hashes.items()))
 
 

@@ -102,7 +102,7 @@ class WorkerReader:
         path, ports = None, None
         if file is not None:
             path = self._check_file(label, file, function)
-        elif function is not None:
+        elif function is not None and not fields.given("file"):
             problem = problem_with(function.name)
             if problem is None:
                 ports = ports_of(function.name)

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mimocorb_dist.topology import describe, plan
+import numpy as np
+import pytest
+
+from mimocorb_dist.ring import layout
+from mimocorb_dist.ring.layout import BufferSpec, Layout
+from mimocorb_dist.topology import Buffer, Place, RingPlan, buffers, describe, limits, plan
+from mimocorb_dist.topology.describe import ring_bytes
 
 from .setups import NODES, SETUP
 from .test_plan import CHAIN, three
@@ -39,7 +45,7 @@ node daq (this machine): 1 ring in 0.1 MB of memory
   views out
     raw@daq~>storage  of  raw
 
-node filter (this machine): 2 rings in 0.1 MB of memory
+node filter (this machine): 2 rings in 0.2 MB of memory
   buffers
     raw.in  8 x 16 B  0.1 MB  broadcast  raw@daq->filter => find
     pulses  8 x 16 B  0.1 MB  shared     find => pulses@filter->storage
@@ -50,7 +56,7 @@ node filter (this machine): 2 rings in 0.1 MB of memory
   links in
     raw@daq->filter  into  raw.in
 
-node storage (this machine): 2 rings in 0.1 MB of memory
+node storage (this machine): 2 rings in 0.2 MB of memory
   buffers
     raw.view   4 x 16 B  0.1 MB  broadcast  raw@daq~>storage => (only observed)
     pulses.in  8 x 16 B  0.1 MB  shared     pulses@filter->storage => save
@@ -84,6 +90,20 @@ def test_security_none_is_said_in_so_many_words(setup: Callable[[str], Topology]
     text = describe(plan(setup(NODES + SETUP)))
     assert "security: none (whoever reaches these hosts can read the data and control the run)" in text
     assert "node daq (192.168.1.10)" in text
+
+
+@pytest.mark.parametrize(("slots", "length"), [(1, 1), (8, 4), (1000, 25000), (65536, 3)])
+@pytest.mark.parametrize("groups", [(), ("readers",), ("a", "b", "c")])
+def test_memory_is_that_of_the_ring(slots: int, length: int, groups: tuple[str, ...]) -> None:
+    buffer = Buffer("raw", "local", slots, length, np.dtype([("a", "f4")]), "shared", Place("setup.yaml"))
+    estimate = ring_bytes(RingPlan("raw", buffer, groups, 1, slots))
+    made = Layout(BufferSpec("raw", slots, length, buffer.data_dtype, groups)).total_bytes
+    assert abs(made - estimate) <= 3 * 4096
+
+
+def test_limits_are_those_of_the_ring() -> None:
+    assert (limits.MAX_GROUPS, buffers.MAX_SLOTS) == (layout.MAX_GROUPS, layout.MAX_SLOTS)
+    assert limits.MAX_ATTACHED < layout.MAX_MEMBERS
 
 
 def test_memory_is_that_of_the_slots(setup: Callable[[str], Topology]) -> None:

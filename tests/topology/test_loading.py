@@ -238,6 +238,8 @@ def test_the_content_hash_sees_the_content_only(setup: Callable[[str], Topology]
     same = "# comment\n" + text.replace("slot_count: 8, data_length: 4", "data_length: 4, slot_count: 8")
     assert setup(same).content_hash() == first
     assert setup(text.replace("slot_count: 8", "slot_count: 9")).content_hash() != first
+    two, turned = (text.replace("{ch1: float32}", types) for types in ("{a: f4, b: f8}", "{b: f8, a: f4}"))
+    assert setup(two).content_hash() != setup(turned).content_hash()
     (folder / "c.yaml").write_text("a: 2\n")
     assert setup(text).content_hash() != first
 
@@ -271,6 +273,24 @@ def test_function_files_are_hashed_with_what_they_import_from_beside(
     assert {name for name in names if hashes[f"modules/{name}"] != changed[f"modules/{name}"]} == {
         "helper.py"
     }
+
+
+def test_function_files_are_named_as_in_the_setup(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    for name in ("tool.py", "helper.py"):
+        (tmp_path / "far" / name).write_text("import helper\ndef take(io): ...\n")
+    for written in ("../far/tool.py", str(tmp_path / "far" / "tool.py")):
+        hashes = load("setup.yaml", text=SETUP.replace("modules/user.py", written)).function_files()
+        assert list(hashes) == [written.replace("tool", "helper"), written]
+
+
+def test_a_function_file_that_has_gone_is_a_clear_error(
+    setup: Callable[[str], Topology], folder: Path
+) -> None:
+    topology = setup(SETUP)
+    (folder / "modules" / "user.py").unlink()
+    with pytest.raises(SetupError, match=r"user.py: cannot be read \(No such file or directory\)"):
+        topology.function_files()
 
 
 def test_loading_is_quick_and_imports_nothing_heavy(folder: Path) -> None:

@@ -105,7 +105,7 @@ def test_a_worker_may_run_on_one_node_or_several(setup: Callable[[str], Topology
             ("is true",),
         ),
         (
-            "other: {function: exporters.parquet, sources: [raw], file: \u00a7[x]}",
+            "other: {function: find, sources: [raw], file: \u00a7[x]}",
             ("file is a list, not a text",),
         ),
         (
@@ -212,6 +212,16 @@ def test_a_missing_file_is_a_mistake_with_a_remedy(
     mistakes: Callable[..., None], file: str, words: str
 ) -> None:
     mistakes(other(f"function: find, file: \u00a7{file}"), (f"there is no file '{file}'", words))
+
+
+def test_a_folder_that_cannot_be_read_is_said(
+    mistakes: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> Any:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("mimocorb_dist.topology.configs.os.listdir", refuse)
+    mistakes(other("function: find, file: \u00a7modules/x.py"), "cannot be read (Permission denied)")
 
 
 def test_a_file_that_does_not_define_the_function_is_a_mistake(mistakes: Callable[..., None]) -> None:
