@@ -48,6 +48,13 @@ def cli() -> None:
 @click.option(
     "--max-time", type=click.FloatRange(min=0, min_open=True), help="End the run after this many seconds."
 )
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=600.0,
+    show_default=True,
+    help="How many seconds to wait for the broker and the other nodes.",
+)
 def start(
     setup: Path | None,
     node: str | None,
@@ -55,6 +62,7 @@ def start(
     mode: str | None,
     max_events: int | None,
     max_time: float | None,
+    wait: float,
 ) -> None:
     """Run this host's part of a setup.
 
@@ -75,6 +83,7 @@ def start(
         controls=controls,
         max_events=max_events,
         max_time_s=max_time,
+        wait_s=wait,
     )
     sys.exit(start_node(options))
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import click
 
-from mimocorb_dist.errors import RunError, SetupError
+from mimocorb_dist.errors import RunError, SetupError, WireError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SETUP_NAME = "setup.yaml"
 MUON_LIFETIME_US = 2.197
+DEFAULT_PORT = 5550
+_PORT = re.compile(r"(?<=, port: )\d+")
 
 
 def run(directory: Path) -> int:
@@ -56,22 +59,35 @@ def run(directory: Path) -> int:
 
 def _place_setup(directory: Path) -> Path:
     """Write the setup where the reader can look at it, change it and start it again."""
-    content = files(__package__).joinpath(SETUP_NAME).read_text(encoding="utf-8")
+    content = _PORT.sub(
+        str(_free_port()), files(__package__).joinpath(SETUP_NAME).read_text(encoding="utf-8")
+    )
     setup = directory / SETUP_NAME
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        if not setup.exists():
-            setup.write_text(content, encoding="utf-8")
-        elif setup.read_text(encoding="utf-8") != content:
+        if setup.exists() and _PORT.sub("", setup.read_text(encoding="utf-8")) != _PORT.sub("", content):
             raise SetupError(
                 f"{setup}: this is not the setup of the demonstration any more; start it with "
                 f"`mimocorb-node start --all {setup}`, or give the demonstration another --directory"
             )
+        setup.write_text(content, encoding="utf-8")
     except OSError as error:
         raise SetupError(
             f"{error.filename}: cannot be written ({error.strerror}); give another place with --directory"
         ) from error
     return setup
+
+
+def _free_port() -> int:
+    """Return the broker's usual port, or any other if that is taken."""
+    from mimocorb_dist.wire.sockets import ControlServer
+
+    try:
+        server = ControlServer(port=DEFAULT_PORT)
+    except WireError:
+        server = ControlServer()
+    with server:
+        return server.port
 
 
 def _lifetime_text(run_directory: Path) -> str:
