@@ -240,7 +240,7 @@ class RunControl:
         if self.state in (State.RUNNING, State.PAUSED):
             if any(other.get("limit_reached") for other in self.reports.values()):
                 self._drain("the event limit is reached")
-            elif self._running_since_s is not None and self._importers_ended():
+            elif self._importers_ended():
                 self._change(State.DRAINING)
                 self._notice("all importers have ended; draining")
 

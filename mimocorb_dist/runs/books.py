@@ -8,9 +8,9 @@ Everything here is arithmetic on plain values: the plan of the setup, and one re
 
 An event is written once and ends once, however many rings it passes. So the rings of a buffer are seen as
 a whole: what reaches the home ring, or still lies in (or was rescued from) a ring on its way there, was
-written; what its readers released, at home or on other nodes, was read. The sender of a link frees its
-slot at home when the reader of the copy has released it, so the home ring counts that event as read, and a copy that
-was rescued far away is moved from the one column to the other.
+written; what its readers released, at home or on other nodes, was read. The sender of a link frees its slot
+at home when the reader of the copy has released it, so the home ring counts that event as read, and a
+copy that was rescued far away is moved from the one column to the other.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import tempfile
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -131,9 +131,8 @@ def check_target(target: Path) -> None:
     """
     try:
         target.mkdir(parents=True, exist_ok=True)
-        probe = target / f".mimocorb-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=target):
+            pass
     except OSError as error:
         raise _cannot_write(target, error) from error
 

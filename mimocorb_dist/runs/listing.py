@@ -139,9 +139,9 @@ def _is_alive(mark: Any) -> bool:
     """Tell whether the process that writes a record lives; one of another host is believed to."""
     import psutil
 
-    if not isinstance(mark, dict):
+    if not isinstance(mark, dict) or not mark.get("host"):
         return False
-    if mark.get("host") != platform.node():
+    if mark["host"] != platform.node():
         return True
     try:
         return abs(psutil.Process(int(mark["pid"])).create_time() - float(mark["since"])) < 2.0

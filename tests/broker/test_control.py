@@ -1,0 +1,366 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.strategies import sampled_from
+
+from mimocorb_dist.broker.control import MakeRun, Over, Push, RunControl, State
+from mimocorb_dist.broker.registration import Registration
+from mimocorb_dist.errors import RefusedError
+
+from .plans import ONE_NODE, THREE_NODES, planned
+
+
+def registration(node, **changes):
+    facts = {
+        "node": node,
+        "host": f"host-of-{node}",
+        "pid": 1,
+        "address": "127.0.0.1",
+        "setup": "setup.yaml",
+        "setup_hash": "abc",
+        "function_files": {"f.py": "1"},
+        "versions": {"mimocorb_dist": "1"},
+        "clock_s": 0.0,
+    }
+    return Registration(**facts | changes)
+
+
+@pytest.fixture
+def control(tmp_path):
+    topology, plan = planned(tmp_path, THREE_NODES)
+    return RunControl(plan, topology.roots)
+
+
+def pushes(control):
+    return [effect for effect in control.take_effects() if isinstance(effect, Push)]
+
+
+def kinds(control, node=None):
+    return [push.kind for push in pushes(control) if node in (None, push.node)]
+
+
+def gather(control):
+    for node in ("storage", "daq", "filter"):
+        control.register(registration(node), 0.0)
+    control.take_effects()
+    control.run_made("id", "run_1")
+    control.take_effects()
+
+
+PORTS = {"daq": {}, "filter": {"raw@daq->filter": 1}, "storage": {"good@filter->storage": 2}}
+
+
+def run_up(control):
+    gather(control)
+    for node, ports in PORTS.items():
+        control.node_ready(node, ports)
+    for stage in range(4):
+        for node in PORTS:
+            control.node_started(node, stage)
+
+
+def close_all(control):
+    for node in PORTS:
+        control.node_closed(node, {})
+
+
+def test_the_run_is_made_when_the_last_node_has_come(control):
+    control.register(registration("storage"), 0.0)
+    control.register(registration("filter"), 0.0)
+    assert control.missing == ["daq"]
+    assert not any(isinstance(effect, MakeRun) for effect in control.take_effects())
+    control.register(registration("daq"), 0.0)
+    assert any(isinstance(effect, MakeRun) for effect in control.take_effects())
+
+
+def test_all_are_let_go_stage_by_stage_with_links_first_and_importers_last(control):
+    gather(control)
+    control.node_ready("daq", {})
+    control.node_ready("filter", PORTS["filter"])
+    assert not pushes(control)
+    control.node_ready("storage", PORTS["storage"])
+    assert control.state is State.READY
+    first = {push.node: push.fields for push in pushes(control)}
+    assert {fields["stage"] for fields in first.values()} == {0}
+    assert first["daq"]["addresses"] == {"raw@daq->filter": "tcp://127.0.0.1:1"}
+    assert first["filter"]["addresses"] == {"good@filter->storage": "tcp://127.0.0.1:2"}
+    for stage in range(1, 4):
+        for node in PORTS:
+            assert control.state is State.READY
+            control.node_started(node, stage - 1)
+        assert {push.fields["stage"] for push in pushes(control)} == {stage}
+    for node in PORTS:
+        control.node_started(node, 3)
+    assert control.state is State.RUNNING
+
+
+def test_a_run_whose_importers_end_is_drained_and_finished(control):
+    run_up(control)
+    control.report("daq", {"workers": {"source": {"alive": 0}}}, 1.0)
+    assert control.state is State.DRAINING
+    close_all(control)
+    assert control.state is State.FINISHED
+    assert any(isinstance(effect, Over) for effect in control.take_effects())
+    assert control.exit_status == 0
+
+
+def test_pause_and_resume_reach_every_node_and_are_refused_where_nothing_would_change(control):
+    run_up(control)
+    control.take_effects()
+    control.command("pause")
+    assert control.state is State.PAUSED
+    assert kinds(control) == ["pause"] * 3
+    with pytest.raises(RefusedError, match="paused"):
+        control.command("pause")
+    control.command("pause", "all")
+    control.command("resume", "roots")
+    assert control.state is State.PAUSED
+    control.command("resume", "all")
+    assert control.state is State.RUNNING
+    with pytest.raises(RefusedError, match="running"):
+        control.command("resume")
+
+
+@pytest.mark.parametrize("command", ["pause", "resume"])
+def test_commands_that_do_not_fit_are_refused_with_the_state(control, command):
+    with pytest.raises(RefusedError, match="the run is waiting"):
+        control.command(command)
+
+
+def test_unknown_commands_are_refused(control):
+    with pytest.raises(RefusedError, match="no command 'explode'"):
+        control.command("explode")
+
+
+def test_stop_drains_and_a_second_stop_is_refused(control):
+    run_up(control)
+    control.take_effects()
+    control.command("stop")
+    assert kinds(control, "daq") == ["stop"]
+    with pytest.raises(RefusedError, match="draining already"):
+        control.command("stop")
+    close_all(control)
+    assert control.state is State.FINISHED
+
+
+def test_stop_before_the_run_has_begun_cancels_it(control):
+    control.register(registration("daq"), 0.0)
+    control.command("stop")
+    assert control.state is State.FINISHED
+
+
+def test_abort_ends_at_once_with_status_1(control):
+    run_up(control)
+    control.command("abort")
+    assert kinds(control, "filter")[-1] == "abort"
+    close_all(control)
+    assert (control.state, control.exit_status) == (State.FAILED, 1)
+
+
+def test_trouble_before_the_start_ends_all_with_status_2(control):
+    gather(control)
+    control.trouble("filter", "pick could not start: no module f")
+    assert (control.state, control.exit_status) == (State.FAILED, 2)
+    assert control.reasons == ["node filter: pick could not start: no module f"]
+
+
+def test_trouble_in_a_run_drains_it(control):
+    run_up(control)
+    control.take_effects()
+    control.trouble("filter", "pick failed")
+    assert control.state is State.DRAINING
+    assert kinds(control, "daq") == ["stop"]
+    close_all(control)
+    assert (control.state, control.exit_status) == (State.FAILED, 1)
+
+
+def test_fatal_trouble_in_a_run_ends_it_at_once(control):
+    run_up(control)
+    control.take_effects()
+    control.trouble("storage", "disk full", fatal=True)
+    assert kinds(control, "daq") == ["abort"]
+
+
+def test_a_node_that_is_silent_is_lost_and_the_others_end(control):
+    run_up(control)
+    for node in ("daq", "storage"):
+        control.report(node, {}, 6.0)
+    control.take_effects()
+    control.tick(6.0)
+    assert control.lost_nodes == {"filter"}
+    assert kinds(control, "daq") == ["node_lost", "stop"]
+    for node in ("daq", "storage"):
+        control.node_closed(node, {})
+    assert control.state is State.FAILED
+    assert "filter" in control.reasons[0]
+
+
+def test_a_node_that_vanishes_before_the_run_is_waited_for_again(control):
+    control.register(registration("daq"), 0.0)
+    control.tick(6.0)
+    assert control.missing == ["daq", "filter", "storage"]
+    control.register(registration("daq"), 7.0)
+
+
+def test_two_nodes_of_one_name_are_refused(control):
+    control.register(registration("daq"), 0.0)
+    with pytest.raises(RefusedError, match=r"two nodes of the name daq.*host-of-daq"):
+        control.register(registration("daq"), 0.0)
+
+
+def test_unknown_nodes_are_refused(control):
+    with pytest.raises(RefusedError, match=r"no node attic.*daq, filter, storage"):
+        control.register(registration("attic"), 0.0)
+
+
+def test_nodes_that_come_too_late_are_refused(control):
+    gather(control)
+    control.node_lost("daq", "test")
+    with pytest.raises(RefusedError):
+        control.register(registration("daq"), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"setup_hash": "other"}, "setup file setup.yaml differs between nodes daq and filter"),
+        ({"function_files": {"f.py": "2"}}, "function file f.py differs between nodes daq and filter"),
+        ({"function_files": {}}, "function file f.py is missing on node filter"),
+        ({"versions": {"mimocorb_dist": "2"}}, "different versions of mimocorb_dist"),
+    ],
+)
+def test_differences_between_nodes_end_the_start_and_name_the_file_and_the_nodes(control, changes, words):
+    control.register(registration("daq"), 0.0)
+    control.register(registration("filter", **changes), 0.0)
+    assert words in control.reasons[0]
+    assert (control.state, control.exit_status) == (State.FAILED, 2)
+    assert kinds(control, "daq")[-1] == "abort"
+
+
+def test_the_time_limit_counts_from_the_start_of_the_importers(control):
+    for node in PORTS:
+        control.register(registration(node, max_time_s=10.0 if node == "daq" else None), 0.0)
+    control.run_made("id", "run_1")
+    for node, ports in PORTS.items():
+        control.node_ready(node, ports)
+    for stage in range(4):
+        for node in PORTS:
+            control.node_started(node, stage)
+    for now_s in (100.0, 109.9, 110.0):
+        for node in PORTS:
+            control.heard(node, now_s)
+        control.tick(now_s)
+        assert (control.state is State.DRAINING) == (now_s == 110.0)
+
+
+def test_the_event_limit_goes_to_the_ring_that_the_importer_writes(control):
+    for node in PORTS:
+        control.register(registration(node, max_events=1000), 0.0)
+    control.take_effects()
+    control.run_made("id", "run_1")
+    assert {push.node: push.fields["limits"] for push in pushes(control)} == {
+        "daq": {"raw": 1000},
+        "filter": {},
+        "storage": {},
+    }
+
+
+def test_a_run_on_one_node_goes_through_the_same_states(tmp_path):
+    topology, plan = planned(tmp_path, ONE_NODE)
+    control = RunControl(plan, topology.roots)
+    control.register(registration("local"), 0.0)
+    control.run_made("id", "run_1")
+    control.node_ready("local", {})
+    for stage in range(3):
+        control.node_started("local", stage)
+    assert control.state is State.RUNNING
+    control.node_closed("local", {})
+    assert control.state is State.FINISHED
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Whatever happens in whatever order, no transition is impossible, and an ended run stays ended."""
+
+    nodes = sampled_from(["daq", "filter", "storage"])
+
+    def __init__(self):
+        super().__init__()
+        self.control = RunControl(PLAN, ("raw",))
+        self.now_s = 0.0
+        self.ended = None
+
+    @rule(node=nodes, bad=sampled_from([False, False, False, True]))
+    def register(self, node, bad):
+        try:
+            self.control.register(registration(node, setup_hash="x" if bad else "abc"), self.now_s)
+        except RefusedError:
+            return
+
+    @rule()
+    def make(self):
+        if any(isinstance(effect, MakeRun) for effect in self.control.take_effects()):
+            self.control.run_made("id", "run_1")
+
+    @rule(node=nodes)
+    def ready(self, node):
+        if node in self.control.registrations:
+            self.control.node_ready(node, PORTS[node])
+
+    @rule(node=nodes)
+    def started(self, node):
+        for stage in range(4):
+            self.control.node_started(node, stage)
+
+    @rule(node=nodes, alive=sampled_from([0, 1]))
+    def report(self, node, alive):
+        self.control.report(node, {"workers": {"source": {"alive": alive}}}, self.now_s)
+
+    @rule(node=nodes, fatal=sampled_from([False, True]))
+    def trouble(self, node, fatal):
+        self.control.trouble(node, "trouble", fatal=fatal)
+
+    @precondition(lambda self: self.control.begun)
+    @rule(node=nodes)
+    def closed(self, node):
+        self.control.node_closed(node, {})
+
+    @rule(seconds=sampled_from([0.5, 6.0]))
+    def time_passes(self, seconds):
+        self.now_s += seconds
+        self.control.tick(self.now_s)
+
+    @rule(
+        name=sampled_from(["pause", "resume", "stop", "abort"]),
+        scope=sampled_from(["roots", "all"]),
+    )
+    def command(self, name, scope):
+        try:
+            self.control.command(name, scope)
+        except RefusedError:
+            return
+
+    @rule(node=nodes)
+    def leave(self, node):
+        try:
+            self.control.leave(node)
+        except RefusedError:
+            return
+
+    @invariant()
+    def ended_for_ever(self):
+        assert self.ended in (None, self.control.state)
+        if self.control.over:
+            self.ended = self.control.state
+            assert (self.control.state is State.FAILED) == bool(self.control.reasons)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _plan(tmp_path_factory):
+    global PLAN
+    _, PLAN = planned(tmp_path_factory.mktemp("plan"), THREE_NODES)
+
+
+TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from mimocorb_dist.runs.books import buffer_books, imbalances, link_books, worker_books
+from mimocorb_dist.runs.record import RunRecord, own_part
+from tests.broker.plans import ONE_NODE, THREE_NODES, planned
+
+BROADCAST = """
+Nodes: {a: {}, b: {}, c: {}}
+Buffers:
+  raw: {slot_count: 16, data_length: 4, data_dtype: {ch1: float32}, delivery: broadcast}
+Workers:
+  source: {node: a, file: f.py, function: source, sinks: [raw]}
+  near: {node: a, file: f.py, function: save, sources: [raw]}
+  far: {node: b, file: f.py, function: save, sources: [raw]}
+  wide: {node: [a, c], file: f.py, function: save, sources: [raw]}
+"""
+
+
+def ring(written=0, read=None, rescued=None, **other):
+    read, rescued = read or {}, rescued or {}
+    groups = {*read, *rescued}
+    return {
+        "written": written,
+        "read": read,
+        "rescued": rescued,
+        "undelivered": {name: written - read.get(name, 0) - rescued.get(name, 0) for name in groups},
+        "redelivered": 0,
+        "filled": 0,
+        "fill": 0.0,
+        "max_fill": 0.5,
+        "discarded_while_paused": 0,
+        "dead_time_s": 1.0,
+        "live_time_s": 3.0,
+        "paused": False,
+        "ended": True,
+    } | other
+
+
+def node(rings, links=None, workers=None):
+    return {"rings": rings, "links": links or {}, "workers": workers or {}}
+
+
+def through_three_nodes(picked=10, saved=10, sent=10):
+    return {
+        "daq": node(
+            {"raw": ring(10, {"readers": 10})},
+            {"raw@daq->filter": {"sent": 10, "acknowledged": 10, "resent": 0, "reconnects": 2, "bytes": 160}},
+        ),
+        "filter": node(
+            {"raw.in": ring(10, {"readers": picked}), "good.out": ring(10, {"readers": sent})},
+            {
+                "raw@daq->filter": {"received": 10},
+                "good@filter->storage": {
+                    "sent": 10,
+                    "acknowledged": sent,
+                    "resent": 1,
+                    "reconnects": 0,
+                    "bytes": 9,
+                },
+            },
+        ),
+        "storage": node({"good": ring(10, {"readers": saved})}, {"good@filter->storage": {"received": 10}}),
+    }
+
+
+# The buffer `good` lives with its first writer, so here it is moved to where it is read.
+MOVED = THREE_NODES.replace("good: {slot", "good: {node: storage, slot")
+
+
+@pytest.fixture
+def plan(tmp_path):
+    return planned(tmp_path, MOVED)[1]
+
+
+def test_an_event_that_passes_several_rings_is_counted_once(plan):
+    books = buffer_books(plan, through_three_nodes())
+    for name in ("raw", "good"):
+        assert (books[name]["written"], books[name]["read"], books[name]["waiting"]) == (10, 10, 0)
+    assert imbalances(plan, through_three_nodes()) == []
+
+
+def test_events_that_nobody_read_are_waiting_and_lost_at_the_end(plan):
+    reports = through_three_nodes(saved=7)
+    assert buffer_books(plan, reports)["good"]["waiting"] == 3
+    assert imbalances(plan, reports) == ["buffer good: 3 events were not read before the end, and lost"]
+
+
+def test_events_on_their_way_home_count_as_written(plan):
+    reports = through_three_nodes()
+    reports["filter"]["rings"]["good.out"] = ring(14, {"readers": 10})
+    books = buffer_books(plan, reports)["good"]
+    assert (books["written"], books["read"], books["waiting"]) == (14, 10, 4)
+
+
+def test_events_rescued_far_away_move_from_read_to_rescued(plan):
+    reports = through_three_nodes()
+    reports["filter"]["rings"]["raw.in"] = ring(10, {"readers": 6}, {"readers": 4})
+    books = buffer_books(plan, reports)["raw"]
+    assert (books["written"], books["read"], books["rescued"], books["waiting"]) == (10, 6, 4, 0)
+
+
+def test_events_rescued_on_their_way_home_balance_too(plan):
+    reports = through_three_nodes(saved=7)
+    reports["filter"]["rings"]["good.out"] = ring(10, {"readers": 7}, {"readers": 3})
+    reports["storage"]["rings"]["good"] = ring(7, {"readers": 7})
+    books = buffer_books(plan, reports)["good"]
+    assert (books["written"], books["read"], books["rescued"], books["waiting"]) == (10, 7, 3, 0)
+
+
+def test_a_link_whose_ends_disagree_is_named(plan):
+    reports = through_three_nodes()
+    reports["filter"]["links"]["raw@daq->filter"]["received"] = 11
+    assert imbalances(plan, reports) == [
+        "link raw@daq->filter: the books do not balance: 11 received, 10 acknowledged"
+    ]
+    assert imbalances(plan, reports, frozenset({"filter"})) == []
+
+
+def test_more_read_than_written_is_named(plan):
+    reports = through_three_nodes()
+    reports["storage"]["rings"]["good"] = ring(10, {"readers": 12})
+    assert "12 and 0 were rescued, but only 10 were written" in imbalances(plan, reports)[0]
+
+
+def test_links_and_workers_are_summed_over_nodes(plan):
+    assert link_books(plan, through_three_nodes())["raw@daq->filter"] == {
+        "sent": 10,
+        "acknowledged": 10,
+        "resent": 0,
+        "reconnects": 2,
+        "bytes": 160,
+    }
+    assert worker_books(plan, {})["pick"]["node"] == "filter"
+
+
+def test_under_broadcast_the_books_balance_for_each_worker(tmp_path):
+    plan = planned(tmp_path, BROADCAST)[1]
+    reports = {
+        "a": node(
+            {"raw": ring(10, {"near": 10, "to.b": 10, "wide": 10})},
+            {"raw@a->b": {"sent": 10, "acknowledged": 10}, "raw@a->c#wide": {"sent": 4, "acknowledged": 4}},
+        ),
+        "b": node({"raw.in": ring(10, {"far": 8}, {"far": 2})}, {"raw@a->b": {"received": 10}}),
+        "c": node({"raw.in.wide": ring(4, {"wide": 4})}, {"raw@a->c#wide": {"received": 4}}),
+    }
+    assert imbalances(plan, reports) == []
+    book = buffer_books(plan, reports)["raw"]
+    assert book["by_worker"] == {
+        "near": {"read": 10, "rescued": 0, "waiting": 0},
+        "far": {"read": 8, "rescued": 2, "waiting": 0},
+        "wide": {"read": 10, "rescued": 0, "waiting": 0},
+    }
+    assert book["written"] == book["read"] + book["rescued"] == 10
+
+
+def record(tmp_path, reports, text=ONE_NODE, **facts):
+    topology, plan = planned(tmp_path, text)
+    started = datetime.now().astimezone()
+    made = RunRecord(plan, topology.resolved, "id", started, reports=reports, **facts)
+    return made, started + timedelta(seconds=3)
+
+
+WELL = {
+    "local": node(
+        {"raw": ring(5, {"readers": 5})},
+        workers={"save": {"alive": 0, "restarts": 0, "errors": 0, "events": 5}},
+    )
+}
+
+
+def test_a_run_that_went_well_is_good(tmp_path):
+    made, end = record(tmp_path, WELL)
+    content = made.ended(False, end).to_dict()
+    assert (content["run"]["state"], content["run"]["quality"], content["run"]["reasons"]) == (
+        "finished",
+        "GOOD",
+        [],
+    )
+    assert content["buffers"]["raw"]["lost"] == 0
+
+
+def test_a_running_record_claims_neither_losses_nor_quality(tmp_path):
+    made, _ = record(tmp_path, {"local": node({"raw": ring(5, {"readers": 2})})})
+    content = made.to_dict()
+    assert (content["run"]["state"], content["run"]["quality"]) == ("running", "INCOMPLETE")
+    assert content["buffers"]["raw"]["lost"] == 0
+
+
+@pytest.mark.parametrize(
+    ("failed", "aborted", "read", "restarts", "quality"),
+    [
+        (False, False, 5, 1, "DEGRADED"),
+        (True, False, 5, 0, "INCOMPLETE"),
+        (False, False, 4, 0, "INCOMPLETE"),
+        (True, True, 4, 0, "ABORTED"),
+    ],
+)
+def test_quality_tells_what_the_data_are_worth(tmp_path, failed, aborted, read, restarts, quality):
+    reports = {
+        "local": node(
+            {"raw": ring(5, {"readers": read})},
+            workers={"save": {"alive": 0, "restarts": restarts, "errors": 0, "events": 5}},
+        )
+    }
+    made, end = record(tmp_path, reports, aborted=aborted)
+    content = made.ended(failed, end).to_dict()
+    assert content["run"]["quality"] == quality
+    assert content["buffers"]["raw"]["lost"] == 5 - read
+    if read < 5 or restarts:
+        assert content["run"]["reasons"]
+
+
+def test_each_node_keeps_its_own_part(tmp_path):
+    made, end = record(tmp_path, through_three_nodes(), MOVED)
+    part = own_part(made.ended(False, end).to_dict(), "filter")
+    assert list(part["buffers"]) == []
+    assert list(part["workers"]) == ["pick"]
+    assert list(part["links"]) == ["raw@daq->filter", "good@filter->storage"]

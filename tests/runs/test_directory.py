@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import json
+import os
+import platform
+import threading
+from datetime import datetime
+
+import pytest
+
+from mimocorb_dist.errors import RunError
+from mimocorb_dist.runs import (
+    allot_run_directory,
+    join_run_directory,
+    list_runs,
+    load_run,
+    report,
+    runs_in,
+)
+from mimocorb_dist.runs.files import write_atomically
+from mimocorb_dist.runs.record import process_mark, write_record
+
+NOON = datetime(2026, 2, 3, 12, 0, 5)
+
+CONTENT = {
+    "run": {
+        "id": "abc",
+        "started": "2026-02-03T12:00:05.000+01:00",
+        "finished": "2026-02-03T12:01:15.000+01:00",
+        "state": "finished",
+        "quality": "GOOD",
+        "reasons": [],
+    },
+    "buffers": {
+        "raw": {
+            "node": "local",
+            "written": 7,
+            "read": 7,
+            "discarded_while_paused": 0,
+            "redelivered": 0,
+            "rescued": 0,
+            "lost": 0,
+            "dead_time_s": 1.0,
+            "live_time_s": 3.0,
+            "max_fill": 0.5,
+        }
+    },
+    "links": {},
+    "workers": {"save": {"node": "local", "processes": 1, "restarts": 0, "errors": 0, "events": 7}},
+}
+
+
+def test_two_starts_in_one_second_get_directories_of_their_own(tmp_path):
+    names = [allot_run_directory(tmp_path, NOON).path.name for _ in range(3)]
+    assert names == ["run_2026-02-03_12-00-05", "run_2026-02-03_12-00-05_2", "run_2026-02-03_12-00-05_3"]
+
+
+def test_starts_at_the_same_moment_never_share_a_directory(tmp_path):
+    made = []
+    threads = [
+        threading.Thread(target=lambda: made.append(allot_run_directory(tmp_path, NOON).path))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(made)) == 8
+
+
+def test_nodes_that_share_a_file_system_share_the_directory(tmp_path):
+    first = allot_run_directory(tmp_path, NOON)
+    write_record(first.record, CONTENT)
+    joined = join_run_directory(tmp_path, first.path.name, "abc")
+    assert joined.shared
+    assert joined.path == first.path
+    elsewhere = join_run_directory(tmp_path / "other", first.path.name, "abc")
+    assert not elsewhere.shared
+    assert elsewhere.logs.is_dir()
+
+
+def test_a_directory_of_another_run_is_not_shared(tmp_path, monkeypatch):
+    monkeypatch.setattr("mimocorb_dist.runs.directory._SHARED_FILE_SYSTEM_S", 0.1)
+    first = allot_run_directory(tmp_path, NOON)
+    write_record(first.record, CONTENT)
+    with pytest.raises(RunError, match="belongs to another run"):
+        join_run_directory(tmp_path, first.path.name, "xyz")
+
+
+def test_a_target_that_is_a_file_is_an_error_with_remedy(tmp_path):
+    (tmp_path / "target").write_text("")
+    with pytest.raises(RunError, match="target_directory"):
+        allot_run_directory(tmp_path / "target", NOON)
+
+
+def test_a_failed_write_leaves_the_old_content(tmp_path):
+    path = tmp_path / "run.json"
+    write_atomically(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_atomically(path, "half \ud800")
+    assert path.read_text() == "old"
+
+
+def running(**mark):
+    return CONTENT | {
+        "run": CONTENT["run"]
+        | {"state": "running", "quality": "INCOMPLETE", "finished": None, "process": mark}
+    }
+
+
+def test_a_running_record_of_a_living_process_stays_running(tmp_path):
+    write_record(tmp_path / "run.json", running(**process_mark()))
+    assert load_run(tmp_path)["run"]["state"] == "running"
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        {"host": platform.node(), "pid": 2**22 + 5, "since": 0.0},
+        {"host": platform.node(), "pid": os.getpid(), "since": 0.0},
+        {},
+    ],
+)
+def test_a_running_record_without_its_process_is_shown_as_aborted(tmp_path, mark):
+    write_record(tmp_path / "run.json", running(**mark))
+    run = load_run(tmp_path)["run"]
+    assert (run["state"], run["quality"]) == ("failed", "ABORTED")
+    assert run["reasons"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"run": 1}'])
+def test_what_is_no_record_is_an_error(tmp_path, text):
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(RunError, match="is not a record"):
+        load_run(tmp_path)
+
+
+def test_a_missing_record_is_an_error(tmp_path):
+    with pytest.raises(RunError, match="no such record"):
+        load_run(tmp_path)
+
+
+def test_runs_are_listed_with_their_state(tmp_path):
+    for second in (1, 2):
+        directory = allot_run_directory(tmp_path, NOON.replace(second=second))
+        write_record(directory.record, CONTENT)
+    (tmp_path / "run_2026-02-03_12-00-09").mkdir()
+    (tmp_path / "run_2026-02-03_12-00-09" / "run.json").write_text("{")
+    assert len(runs_in(tmp_path)) == 3
+    lines = list_runs(tmp_path).splitlines()
+    assert "GOOD" in lines[1]
+    assert "1 min 10 s" in lines[1]
+    assert "unreadable" in lines[3]
+
+
+def test_a_directory_without_runs_says_so(tmp_path):
+    assert "no runs" in list_runs(tmp_path)
+    with pytest.raises(RunError, match="no such directory"):
+        list_runs(tmp_path / "absent")
+
+
+def test_the_report_shows_the_books(tmp_path):
+    write_record(tmp_path / "run.json", CONTENT)
+    text = report(tmp_path)
+    assert "finished, quality GOOD" in text
+    assert "25.0 %" in text
+    assert json.loads((tmp_path / "run.json").read_text()) == CONTENT
