@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from matplotlib.backend_bases import Event
     from matplotlib.figure import Figure
+
+    from mimocorb_dist.workers import BufferIO
+
 
 # Often enough for a window to feel alive.
 _WINDOW_PERIOD_S = 0.05
@@ -81,33 +85,42 @@ class Window:
             raise RuntimeError("no window can be opened (no display, or no toolkit for windows)")
         if self.figure.canvas.manager is not None:
             self.figure.canvas.manager.set_window_title(title)
+        self._open = True
+        self.figure.canvas.mpl_connect("close_event", self._on_close)
         plt.ion()
         plt.show(block=False)
 
     def show(self) -> None:
-        """Draw the figure."""
-        self.figure.canvas.draw_idle()
-        self.figure.canvas.flush_events()
+        """Draw the figure, unless its window has been closed."""
+        if self._open:
+            self.figure.canvas.draw_idle()
+            self.figure.canvas.flush_events()
 
     def idle(self, time_s: float) -> None:
         """Wait, and let the window react."""
         end_s = time.monotonic() + time_s
         while True:
-            self.figure.canvas.flush_events()
+            if self._open:
+                self.figure.canvas.flush_events()
             left_s = end_s - time.monotonic()
             if left_s <= 0:
                 return
             time.sleep(min(left_s, _WINDOW_PERIOD_S))
 
+    def _on_close(self, _event: Event) -> None:
+        # Its user has seen enough; the run goes on.
+        self._open = False
 
-def open_canvas(title: str, path: Path) -> Canvas:
-    """Open a window if there is a display, else a picture file."""
+
+def open_canvas(io: BufferIO, title: str) -> Canvas:
+    """Open a window if there is a display, else a picture file ``<worker>.png`` in the run directory."""
+    path = io.run_dir / f"{io.name}.png"
     if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform == "darwin":
         try:
             return Window(title)
-        except RuntimeError:
+        except RuntimeError as error:
             # A display that is named but cannot be used is as good as none.
-            return PictureFile(path)
+            io.logger.warning("%s: pictures go to %s", error, path)
     return PictureFile(path)
 
 

@@ -78,7 +78,6 @@ def event_bytes(metadata: NDArray[Any], data: NDArray[Any]) -> bytes:
     return np.hstack([data_bytes, metadata_bytes]).tobytes()
 
 
-
 def read_header(path: Path) -> MimoHeader:
     """Read and check the header of a file.
 

@@ -58,7 +58,7 @@ def oscilloscope(io: BufferIO) -> None:
     """
     is_alive = IsAlive(io)
     interval_s = number(io, "update_interval", 1, above=0)
-    screen = _Screen(io, open_canvas(f"Oscilloscope: {io.name}", io.run_dir / f"{io.name}.png"))
+    screen = _Screen(io, open_canvas(io, f"Oscilloscope: {io.name}"))
     shown: int | None = None
     alive = True
     while alive:

@@ -86,7 +86,7 @@ def _show(io: BufferIO, plot_type: str, read: Callable[[], Histograms | None]) -
     is_alive = IsAlive(io)
     interval_s = number(io, "update_interval", 1, above=0)
     plot_type = choice(io, "plot_type", _DRAW, plot_type)
-    canvas = open_canvas(f"Histograms: {io.name}", io.run_dir / f"{io.name}.png")
+    canvas = open_canvas(io, f"Histograms: {io.name}")
     alive = True
     while alive:
         alive = is_alive()

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.image import imread
 from matplotlib.lines import Line2D
 from mimocorb_dist.functions import exporters, observers, visualizers
+from mimocorb_dist.functions._canvas import Window, open_canvas
 
 from mimocorb_dist.errors import SetupError
 from mimocorb_dist.ring import BufferWriter
@@ -154,3 +157,36 @@ def test_a_row_that_is_being_written_is_left_for_later(bench: Bench) -> None:
         histograms = rows.read()
         assert histograms is not None
         assert histograms["tau"][1].tolist() == counts
+
+
+def test_a_display_that_does_not_answer_is_as_good_as_none(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISPLAY", ":4711")
+    bench.buffer("raw", WAVES, 100)
+    bench.fill("raw", make_data(1, WAVES, 100))
+    eventually(lambda: bench.rings["raw"].statistics().written)
+    observers.oscilloscope(bench.io(observes=("raw",), name="scope"))
+    assert is_picture(bench.run_dir / "scope.png")
+
+
+def test_with_a_display_a_window_is_drawn_until_it_is_closed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plt.switch_backend("agg")
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(FigureCanvasAgg, "required_interactive_framework", "test")
+    monkeypatch.setattr(plt, "show", lambda block: None)
+    drawn: list[Any] = []
+    monkeypatch.setattr(FigureCanvasAgg, "draw_idle", lambda canvas: drawn.append(canvas))
+    bench.buffer("raw", WAVES, 100)
+    window = open_canvas(bench.io(observes=("raw",)), "a window")
+    assert isinstance(window, Window)
+    window.show()
+    window.idle(0.001)
+    assert drawn == [window.figure.canvas]
+    window.figure.canvas.callbacks.process("close_event", None)
+    window.show()
+    window.idle(0.001)
+    assert len(drawn) == 1
+    plt.close(window.figure)
