@@ -34,7 +34,7 @@ class ClassicFinder(MetaPathFinder):
         if fullname.partition(".")[0] not in ROOTS:
             return None
         if fullname in CLASSIC_MODULES:
-            return ModuleSpec(fullname, _NamesLoader(), is_package=_is_package(fullname))
+            return ModuleSpec(fullname, _NamesLoader(), is_package=fullname in ROOTS)
         ours = _our_module(fullname)
         if ours is None:
             raise ModuleNotFoundError(_no_module(fullname), name=fullname)
@@ -107,10 +107,6 @@ def _our_module(fullname: str) -> str | None:
         if fullname == classic or fullname.startswith(f"{classic}."):
             return ours + fullname.removeprefix(classic)
     return None
-
-
-def _is_package(fullname: str) -> bool:
-    return any(known.startswith(f"{fullname}.") for known in (*CLASSIC_MODULES, *CLASSIC_PACKAGES))
 
 
 def _no_module(fullname: str) -> str:

@@ -310,12 +310,7 @@ def chosen_events(choice: Any, count: int, or_numbers: bool = False) -> _Index |
         return chosen_events(bool(array), count)
     if array.dtype == np.bool_ and array.shape == (count,):
         return None if array.all() else np.flatnonzero(array)
-    if (
-        or_numbers
-        and array.ndim == 1
-        and array.dtype.kind in "iu"
-        and (array.size == 0 or array.max() < count)
-    ):
+    if or_numbers and array.ndim == 1 and array.dtype.kind in "iu" and ((array >= 0) & (array < count)).all():
         return array.astype(np.int64)
     raise Unusable(
         f"the function chose events by {describe_value(choice)}; return {count} truth values, one an event"

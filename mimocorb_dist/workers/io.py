@@ -103,7 +103,6 @@ class BufferIO:
         self.buffer_names_observe = [end.name for end in self.observe]
         self.events = 0
         self.stop = Stop()
-        self.sinks_closed = False
         self._iteration: Generator[Any, None, None] | None = None
 
     def __getitem__(self, key: str) -> Any:
@@ -131,7 +130,6 @@ class BufferIO:
 
     def shutdown_sinks(self) -> None:
         """End the streams of events that this worker writes. Templates do it when they have finished."""
-        self.sinks_closed = True
         for writer in self.write:
             writer.close()
 

@@ -59,7 +59,7 @@ def run(job_path: Path, status: StatusPipe, control: ControlPipe) -> int:
         io.stop.install()
         function = load_function(job.function, job.file)
     except Exception as error:  # noqa: BLE001 (a user's file may raise anything)
-        _report_failure(status, error, sinks_closed=False)
+        _report_failure(status, error)
         return UNUSABLE
     watch = Watch(io, status)
     try:
@@ -83,7 +83,7 @@ def run(job_path: Path, status: StatusPipe, control: ControlPipe) -> int:
     except BaseException as error:  # noqa: BLE001 (whatever ends the worker has to be reported)
         io.stop.deferred = True
         watch.end()
-        _report_failure(status, error, sinks_closed=io.sinks_closed)
+        _report_failure(status, error)
         io.fail(error)
         return FAILED
     watch.end()
@@ -156,14 +156,14 @@ def flush_output() -> None:
     sys.stderr.flush()
 
 
-def _report_failure(status: StatusPipe, error: BaseException, sinks_closed: bool) -> None:
+def _report_failure(status: StatusPipe, error: BaseException) -> None:
     cause = error.__cause__ if isinstance(error, UfuncError) and error.__cause__ is not None else error
     place = _place_of_syntax_error(cause) or blame(cause.__traceback__)
     text = "".join(traceback.format_exception(error))[-_LONGEST_TRACEBACK:]
     summary = str(error) if isinstance(error, MimocorbError) else f"{type(error).__name__}: {error}"
     logging.getLogger("worker").error("%s\n%s", summary, text)
     flush_output()
-    status.send(state="failed", error=summary, where=place, traceback=text, sinks_closed=sinks_closed)
+    status.send(state="failed", error=summary.removesuffix(f" ({place})"), where=place, traceback=text)
 
 
 def _place_of_syntax_error(error: BaseException) -> str:
