@@ -102,7 +102,7 @@ class Fields:
 
         A missing key that stands there mistyped is one mistake, not two: that of the unknown key.
         """
-        item = self.item(key)
+        item = self.item(key) if self.given(key) else None
         if item is None and key not in self.mistyped:
             entry = self.entries.get(key)
             missing = "has no value" if entry else "is missing"

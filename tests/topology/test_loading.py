@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mimocorb_dist.errors import SetupError, TopologyError
-from mimocorb_dist.topology import load
+from mimocorb_dist.topology import describe, load, plan
 
 from .setups import BUFFERS, NODES, SETUP, WORKERS
 
@@ -188,6 +191,56 @@ def test_all_mistakes_come_at_once_in_the_order_of_the_file(mistakes: Callable[.
         "  save: {node: \u00a7dak, function: \u00a7exporters.cvs, sources: [raw], config: \u00a73}\n",
         *("host", "slot_count", "data_length", "flaot", "foo", "function", "dak", "cvs", "config"),
     )
+
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.dates()
+    | st.sampled_from(
+        ["", "raw", "daq", "none", "\u00e4", "..", "~", "a b", "exporters.parquet", "modules/user.py"]
+    )
+    | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["host", "node", "config", "raw", ""]) | st.integers(), inner, max_size=3
+        )
+    ),
+    max_leaves=4,
+)
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=150)
+def test_whatever_stands_in_a_setup_it_loads_or_has_mistakes_with_places(data: st.DataObject) -> None:
+    whole = yaml.safe_load(EVERYTHING)
+    for _ in range(data.draw(st.integers(1, 3))):
+        part = whole
+        while True:
+            key = data.draw(
+                st.sampled_from(list(part)) if isinstance(part, dict) else st.integers(0, len(part) - 1)
+            )
+            inside = part[key]
+            if not isinstance(inside, (dict, list)) or not inside or data.draw(st.booleans()):
+                break
+            part = inside
+        if isinstance(part, dict) and data.draw(st.booleans()):
+            part[data.draw(st.sampled_from(["node", "x", "", 3, None, "config"]))] = part.pop(key)
+        else:
+            part[key] = data.draw(ANYTHING)
+    mistakes: tuple[str, ...] = ()
+    try:
+        topology = load("setup.yaml", text=yaml.safe_dump(whole, sort_keys=False))
+    except TopologyError as error:
+        mistakes = error.mistakes
+    if mistakes:
+        assert all(re.match(r"setup.yaml:\d+:\d+: .", mistake) for mistake in mistakes)
+    else:
+        assert json.dumps(topology.resolved)
+        assert describe(plan(topology))
 
 
 def test_the_error_is_a_setup_error_with_its_mistakes(setup: Callable[[str], Topology]) -> None:

@@ -60,6 +60,7 @@ def test_a_worker_may_run_on_one_node_or_several(setup: Callable[[str], Topology
         ("other: \u00a7exporters.parquet", ("worker 'other' is 'exporters.parquet', not a mapping",)),
         ("\u00a7other: {sources: [raw]}", ("the key 'function' is missing", "'function: exporters.csv'")),
         ("other: {function: \u00a73, sources: [raw]}", ("function is 3, not a text",)),
+        ("other: {\u00a7function: '', sources: [raw]}", ("the key 'function' has no value",)),
         (
             "other: {function: exporters.parquet, sources: [raw], \u00a7sink: []}",
             ("unknown key 'sink'", "did you mean 'sinks'? (allowed: node, file"),
