@@ -13,14 +13,14 @@ from __future__ import annotations
 import io
 import pickle
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 import numpy as np
 
 from mimocorb_dist.errors import DataFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -30,6 +30,7 @@ METADATA = np.dtype([("counter", "<i8"), ("timestamp", "<f8"), ("deadtime", "<f8
 
 # A header describes a few fields; a file whose pickle is longer is something else.
 _LONGEST_HEADER = 1 << 20
+_LARGEST_EVENT = 1 << 31
 _CHUNK_BYTES = 1 << 22
 
 
@@ -126,23 +127,23 @@ def _parse_header(path: Path, start: bytes) -> MimoHeader:
             raise TypeError(f"the header is a {type(fields).__name__}, not a dict")
         if fields.get("version") != VERSION:
             raise ValueError(f"its version is {fields.get('version')!r}, known is {VERSION}")
-        data_dtype = _dtype(fields["data_dtype"])
-        data_length = _length(fields["data_length"])
-        metadata_dtype = _dtype(fields["metadata_dtype"])
-        metadata_length = _length(fields["metadata_length"])
+        header = MimoHeader(_dtype(fields["data_dtype"]), _length(fields["data_length"]), stream.tell())
+        if header.data_dtype.hasobject or header.data_dtype.itemsize == 0:
+            raise TypeError(f"its data_dtype {header.data_dtype} cannot be stored in a buffer")
+        metadata = MimoHeader(_dtype(fields["metadata_dtype"]), _length(fields["metadata_length"]), 0)
+        if (metadata.data_dtype, metadata.data_length) != (METADATA, 1):
+            raise TypeError(
+                f"its metadata are {metadata.data_length} x {metadata.data_dtype}, known are 1 x {METADATA}"
+            )
+        if header.event_dtype.itemsize > _LARGEST_EVENT:
+            raise ValueError(f"its events have {header.event_dtype.itemsize} bytes")
     # A damaged pickle can raise nearly anything while it is read.
     except Exception as error:
         cause = f"{type(error).__name__}: {error}"
         raise DataFileError(
             f"{path}: is not a .mimo file of version {VERSION} ({cause}); it begins with {start[:8]!r}"
         ) from error
-    if data_dtype.hasobject or data_dtype.itemsize == 0:
-        raise DataFileError(f"{path}: its data_dtype {data_dtype} cannot be stored in a buffer")
-    if metadata_dtype != METADATA or metadata_length != 1:
-        raise DataFileError(
-            f"{path}: its metadata are {metadata_length} x {metadata_dtype}, expected 1 x {METADATA}"
-        )
-    return MimoHeader(data_dtype, data_length, stream.tell())
+    return header
 
 
 @dataclass
@@ -160,7 +161,14 @@ def _note_dtype(*arguments: Any) -> _DtypeNote:
     return _DtypeNote(arguments)
 
 
-class _HeaderUnpickler(pickle.Unpickler):
+class _HeaderUnpickler(pickle._Unpickler):
+    """The unpickler in Python: that in C takes as much memory as a forged header tells it to."""
+
+    # No header has byte arrays; this is the one code that reserves memory before it looks for content.
+    dispatch: ClassVar[dict[int, Callable[[pickle._Unpickler], None]]] = {
+        code: load for code, load in pickle._Unpickler.dispatch.items() if code != pickle.BYTEARRAY8[0]
+    }
+
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("numpy", "dtype"):
             return _note_dtype

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from mimocorb_dist.functions import _mimo
 
 from mimocorb_dist.errors import DataFileError
@@ -106,7 +110,7 @@ GOOD = _mimo.header_bytes(np.dtype([("a", "f4")]), 1)
         (classic_header(header=Evil()), "not allowed"),
         (b"", "EOFError"),
         (b"counter,timestamp\n", "not a .mimo file"),
-        (GOOD[:60], "truncated"),
+        (GOOD[:60], "end of frame|truncated"),
         (pickle.dumps([1, 2]), "the header is a list"),
         (classic_header(version=2), "version is 2"),
         (classic_header(data_length=0), "a length was expected"),
@@ -114,8 +118,8 @@ GOOD = _mimo.header_bytes(np.dtype([("a", "f4")]), 1)
         (classic_header(data_dtype="f4"), "a dtype was expected"),
         (classic_header(data_dtype=np.dtype(object)), "cannot be stored"),
         (classic_header(data_dtype=np.dtype([])), "cannot be stored"),
-        (classic_header(metadata_length=2), "expected 1 x"),
-        (classic_header(metadata_dtype=np.dtype([("counter", "i8")])), "expected 1 x"),
+        (classic_header(metadata_length=2), "known are 1 x"),
+        (classic_header(metadata_dtype=np.dtype([("counter", "i8")])), "known are 1 x"),
         (GOOD + bytes(28 * 3 + 5), "truncate -s"),
     ],
 )
@@ -149,3 +153,48 @@ def test_a_dtype_with_fields_beyond_its_size_is_refused(tmp_path: Path) -> None:
     path.write_bytes(classic_header(data_dtype=Forged()))
     with pytest.raises(DataFileError, match="is not a"):
         _mimo.read_header(path)
+
+
+VALID = _mimo.header_bytes(np.dtype([("ch1", "f4"), ("ch2", "i2", (3,))]), 5)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None)
+@given(
+    changes=st.dictionaries(st.integers(0, len(VALID) - 1), st.integers(0, 255), max_size=4),
+    cut=st.integers(0, len(VALID)),
+    added=st.binary(max_size=40),
+)
+def test_damaged_headers_are_refused_or_read(
+    tmp_path: Path, changes: dict[int, int], cut: int, added: bytes
+) -> None:
+    content = bytearray(VALID)
+    for place, byte in changes.items():
+        content[place] = byte
+    path = tmp_path / "events.mimo"
+    path.write_bytes(bytes(content[:cut]) + added + bytes(content[cut:]))
+    with contextlib.suppress(DataFileError):  # anything else would fail this test
+        header = _mimo.read_header(path)
+        for metadata, data in _mimo.read_events(path, header):
+            assert data.shape == (len(metadata), header.data_length)
+
+
+@pytest.mark.parametrize(
+    "opcodes",
+    [
+        pickle.LONG_BINPUT + b"\xff\xff\xff\xff",
+        pickle.BYTEARRAY8 + (1 << 45).to_bytes(8, "little"),
+        pickle.BINBYTES8 + (1 << 45).to_bytes(8, "little"),
+        pickle.BINUNICODE8 + (1 << 45).to_bytes(8, "little"),
+        pickle.LONG4 + (1 << 31 - 1).to_bytes(4, "little"),
+    ],
+)
+def test_forged_sizes_take_no_memory(tmp_path: Path, opcodes: bytes) -> None:
+    path = tmp_path / "events.mimo"
+    path.write_bytes(b"\x80\x05N" + opcodes + b".")
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataFileError):
+            _mimo.read_header(path)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
