@@ -102,10 +102,11 @@ class Refuse:
 
 @dataclass(frozen=True)
 class Frame:
-    """Events `first` to `first + count - 1`; their metadata and data follow as further parts."""
+    """Events `first` to `first + count - 1` with their metadata; their data follow as further parts."""
 
     first: int
     count: int
+    metadata: bytes = b""
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +135,12 @@ class Bye:
     """The sender has seen `Done`."""
 
 
-LinkMessage: TypeAlias = Hello | Welcome | Refuse | Frame | Released | End | Done | Bye
+@dataclass(frozen=True)
+class Look:
+    """A view's receiver wants the latest event: answered by a `Frame` of one event, of none if it is still the same."""
+
+
+LinkMessage: TypeAlias = Hello | Welcome | Refuse | Frame | Released | End | Done | Bye | Look
 
 
 def encode(message: LinkMessage) -> bytes:
@@ -171,7 +177,7 @@ def decode(data: bytes) -> LinkMessage:
         case "refuse":
             return Refuse(message.field("reason", str))
         case "frame":
-            return Frame(_count(message, "first"), _count(message, "count"))
+            return Frame(_count(message, "first"), _count(message, "count"), message.field("metadata", bytes))
         case "released":
             return Released(_count(message, "stored"), _ranges(message, "ranges"), _count(message, "readers"))
         case "end":
@@ -180,6 +186,8 @@ def decode(data: bytes) -> LinkMessage:
             return Done()
         case "bye":
             return Bye()
+        case "look":
+            return Look()
     raise WireError(f"a link received a {message.kind!r} message; {wire.SAME_VERSION}")
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mimocorb_dist.links.messages import LinkMessage, Terms
     from mimocorb_dist.links.protocol import SenderAction, SenderInput
 
+METADATA_BYTES = 24
 FRAME_BYTES = 1 << 20
 FLIGHT_BYTES = 8 * FRAME_BYTES
 """Data under way at one time: enough to keep both ends busy, little enough to stay in their caches."""
@@ -75,6 +76,8 @@ class SenderState:
         Events sent, sent again after a break, and released.
     bytes
         Bytes of data sent.
+    frame_events
+        The most events in one frame.
     """
 
     def __init__(self, terms: Terms, incarnation: int, slots: int) -> None:
@@ -95,7 +98,7 @@ class SenderState:
         self._flight: deque[int] = deque()  # for each frame under way the number after its last event
         self._pause_s = SHORTEST_PAUSE_S
         self._greeted_s = 0.0
-        self._frame_events = max(1, FRAME_BYTES // terms.stride)
+        self.frame_events = max(1, FRAME_BYTES // (terms.stride + METADATA_BYTES))
         self._flight_events = max(2, FLIGHT_BYTES // terms.stride)
 
     @property
@@ -212,7 +215,7 @@ class SenderState:
         """Return how many events the next frame may have."""
         if len(self._flight) >= FLIGHT_FRAMES:
             return 0
-        return min(self._frame_events, self._flight_events - (self._next - self.stored))
+        return min(self.frame_events, self._flight_events - (self._next - self.stored))
 
     def _pump(self, now_s: float) -> list[SenderAction]:
         """Send what has been taken and not yet been sent on this connection, as far as there is room."""

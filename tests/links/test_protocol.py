@@ -51,7 +51,7 @@ from mimocorb_dist.links.protocol import (
 from mimocorb_dist.links.receiver_state import FAREWELL_S, ReceiverState
 from mimocorb_dist.links.sender_state import FLIGHT_FRAMES, GREETING_S, Phase, SenderState
 
-STRIDE = sender_state.FRAME_BYTES // 3
+STRIDE = sender_state.FRAME_BYTES // 3 - sender_state.METADATA_BYTES
 """Three events fill a frame, so that a short test has many."""
 TERMS = Terms("run", "raw@a->b", "<f4", 10, STRIDE, "little")
 NO_RANGES = np.empty((0, 2), np.int64)

@@ -1,0 +1,97 @@
+"""One end of a link or view, started by its node.
+
+``python -m mimocorb_dist.links --job FILE --status-fd N --control-fd M RUN NODE LINK KIND``; the last four arguments
+only serve those who look at the list of processes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import logging
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mimocorb_dist.errors import MimocorbError, WireError
+from mimocorb_dist.links.job import LinkJob
+from mimocorb_dist.wire.pipes import ControlPipe, StatusPipe
+
+if TYPE_CHECKING:
+    from mimocorb_dist.links.end import End
+
+DONE, FAILED = 0, 1
+"""Exit statuses: everything has been passed on and acknowledged; it has not."""
+
+_PR_SET_NAME = 15
+_LONGEST_TRACEBACK = 64 * 1024
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one end of a link; return its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m mimocorb_dist.links", description=__doc__)
+    parser.add_argument("--job", type=Path, required=True)
+    parser.add_argument("--status-fd", type=int, required=True)
+    parser.add_argument("--control-fd", type=int, required=True)
+    parser.add_argument("names", nargs="*", metavar="RUN NODE LINK KIND")
+    options = parser.parse_args(arguments)
+    for descriptor in (options.status_fd, options.control_fd):
+        os.set_inheritable(descriptor, False)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a key press goes to all processes, but the node decides
+    status, control = StatusPipe(options.status_fd), ControlPipe(options.control_fd)
+    try:
+        job = LinkJob.from_json(options.job.read_text())
+        logging.basicConfig(level=job.log_level, format="%(levelname)s %(message)s", stream=sys.stderr)
+        _name_process(job)
+        end = _make(job, status, control)
+        status.send(state="ready")
+        end.run()
+        status.send(state="finished", **end.counts())
+    except Exception as error:  # noqa: BLE001 (whatever ends the process has to be reported)
+        _report(status, error)
+        return FAILED
+    return DONE
+
+
+def _make(job: LinkJob, status: StatusPipe, control: ControlPipe) -> End:
+    """Make the end that the job tells of; each kind imports only what it needs."""
+    match job.kind:
+        case "send":
+            from mimocorb_dist.links.sender import LinkSender
+
+            return LinkSender(job, status, control)
+        case "receive":
+            from mimocorb_dist.links.receiver import LinkReceiver
+
+            return LinkReceiver(job, status, control)
+        case "view-send":
+            from mimocorb_dist.links.view import ViewSender
+
+            return ViewSender(job, status, control)
+        case "view-receive":
+            from mimocorb_dist.links.view import ViewReceiver
+
+            return ViewReceiver(job, status, control)
+
+
+def _report(status: StatusPipe, error: Exception) -> None:
+    text = str(error) if isinstance(error, MimocorbError) else f"{type(error).__name__}: {error}"
+    trace = "".join(traceback.format_exception(error))[-_LONGEST_TRACEBACK:]
+    with contextlib.suppress(WireError):  # the node is gone: the log is all that is left
+        status.send(state="failed", error=text, traceback=trace)
+    print(text if isinstance(error, MimocorbError) else trace, file=sys.stderr)  # noqa: T201
+
+
+def _name_process(job: LinkJob) -> None:
+    """Let tools that show short names of processes show the link's."""
+    name = f"{job.link} {job.kind}".encode()[:15]
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_NAME, ctypes.c_char_p(name), 0, 0, 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""What a node tells a process that is one end of a link or view."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from mimocorb_dist.errors import SetupError
+
+Kind = Literal["send", "receive", "view-send", "view-receive"]
+
+
+@dataclass(frozen=True)
+class LinkJob:
+    """The work of one end of a link or view; handed over as a JSON file.
+
+    Parameters
+    ----------
+    run_id
+        Name of the run.
+    node
+        Name of the node.
+    link
+        Name of the link or view.
+    kind
+        Which end it is.
+    ring
+        Path of the ring that it reads, writes or observes.
+    group
+        Sender: its reader group.
+    release
+        Receiver: when an event's lease ends, "read" or "published".
+    host
+        Receiver: address to listen on.
+    ports
+        Receiver: first and last TCP port that may be used; None takes any free one.
+    address
+        Sender: where the receiver listens, if known already; else it comes with ``{"do": "go", "address": ...}``.
+    security
+        The setup's security: None or "none".
+    log_level
+        What is logged: ``DEBUG``, ``INFO``, ``WARNING``, ...
+    """
+
+    run_id: str
+    node: str
+    link: str
+    kind: Kind
+    ring: Path
+    group: str = "readers"
+    release: Literal["read", "published"] = "read"
+    host: str = "127.0.0.1"
+    ports: tuple[int, int] | None = None
+    address: str | None = None
+    security: str | None = None
+    log_level: str = "INFO"
+
+    def to_json(self) -> str:
+        """Write the job as JSON."""
+        return json.dumps({**asdict(self), "ring": str(self.ring)})
+
+    @classmethod
+    def from_json(cls, text: str) -> LinkJob:
+        """Read a job written by `to_json`.
+
+        Raises
+        ------
+        SetupError
+            If it is none.
+        """
+        try:
+            values = json.loads(text)
+            values["ring"] = Path(values["ring"])
+            if values.get("ports") is not None:
+                first, last = values["ports"]
+                values["ports"] = (int(first), int(last))
+            job = cls(**values)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise SetupError(
+                f"this is not the job of a link ({error!r}); link processes are started by `mimocorb-node start`"
+            ) from error
+        if job.kind not in get_args(Kind) or job.release not in ("read", "published"):
+            raise SetupError(f"link {job.link}: there is no kind {job.kind!r} with release {job.release!r}")
+        return job

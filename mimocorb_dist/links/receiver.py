@@ -1,0 +1,188 @@
+"""The receiving end of a link: a writer of its ring that tells the sender when events have been released."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import zmq
+
+from mimocorb_dist.errors import WireError
+from mimocorb_dist.links import messages
+from mimocorb_dist.links.end import FAREWELL_MS, End
+from mimocorb_dist.links.protocol import (
+    Broken,
+    CloseRing,
+    DropFrames,
+    Finish,
+    Incoming,
+    Keep,
+    LimitReached,
+    Reserved,
+    Send,
+    Store,
+    Tick,
+    TurnedAway,
+)
+from mimocorb_dist.links.receiver_state import ReceiverState
+from mimocorb_dist.links.sender import MAX_PART_BYTES
+from mimocorb_dist.links.slots import TargetSlots, terms_of
+from mimocorb_dist.ring import METADATA_DTYPE, Ring
+from mimocorb_dist.wire.sockets import data_receiver
+
+if TYPE_CHECKING:
+    from mimocorb_dist.links.job import LinkJob
+    from mimocorb_dist.links.protocol import ReceiverAction, ReceiverInput
+    from mimocorb_dist.wire.pipes import ControlPipe, StatusPipe
+
+log = logging.getLogger(__name__)
+
+_LOOK_ROUND_S = 1.0
+"""How often to count the readers of the ring."""
+_GATHER_S = 3e-4
+"""How long releases may gather while nothing else happens: readers may release a hundred thousand events a second."""
+_MESSAGES_A_TURN = 16
+
+
+class LinkReceiver(End):
+    """The receiving end of a link.
+
+    Parameters
+    ----------
+    job
+        What to do.
+    status, control
+        Pipes to the node.
+
+    Raises
+    ------
+    WireError
+        When it cannot listen.
+    """
+
+    def __init__(self, job: LinkJob, status: StatusPipe, control: ControlPipe) -> None:
+        super().__init__(job, status, control)
+        self._target = TargetSlots(Ring.open(job.ring))
+        ring = self._target.ring
+        self.state = ReceiverState(terms_of(ring, job.run_id, job.link), ring.slot_count, job.release)
+        self.socket, port = data_receiver(
+            job.host, job.ports, max_part_bytes=MAX_PART_BYTES, security=job.security
+        )
+        self.poller.register(self.socket, zmq.POLLIN)
+        self._data: list[memoryview] = []  # the parts of the message in hand after the first
+        self._kept: deque[tuple[bytes, list[memoryview]]] = deque()  # metadata and data of frames
+        self._metadata = b""
+        self._looked_round_s = 0.0
+        self._gathered_s = 0.0
+        self._polled = False  # whether the poller watches the ring
+        self._bytes = 0
+        self.say("bound", port=port)
+
+    def counts(self) -> dict[str, Any]:
+        """Return what is reported once a second."""
+        return {"received": self.state.received, "dropped": self.state.dropped}
+
+    def order(self, order: dict[str, Any]) -> None:
+        """Obey the node: ``go`` is acknowledged, work has begun already."""
+        if order.get("do") == "go":
+            self.say("running")
+
+    def turn(self, ready: dict[Any, int], now_s: float) -> None:
+        """Receive, store, reserve, and tell the sender."""
+        self._reserve(now_s)
+        if self.socket in ready:
+            self._receive(now_s)
+        elif now_s - self._gathered_s < _GATHER_S:
+            time.sleep(_GATHER_S)
+            self._reserve(now_s)
+        if now_s - self._looked_round_s >= _LOOK_ROUND_S:
+            self._looked_round_s = now_s
+            self.state.readers = self._target.ring.statistics().readers
+            self._do(Tick(), now_s)
+        self._watch_ring(self.state.wanted > 0)
+        for action in self.state.flush(now_s):
+            self._act(action, now_s)
+
+    def _receive(self, now_s: float) -> None:
+        for _ in range(_MESSAGES_A_TURN):
+            try:
+                peer, header, *self._data = (
+                    frame.buffer for frame in self.socket.recv_multipart(zmq.NOBLOCK, copy=False)
+                )
+            except zmq.Again:
+                return
+            try:
+                message = messages.decode(bytes(header))
+                if isinstance(message, messages.Frame):
+                    self._check_size(message)
+                    self._metadata = message.metadata
+            except WireError as error:
+                log.warning("link %s: %s", self.job.link, error)
+                continue
+            self._do(Incoming(message, bytes(peer)), now_s)
+            self._reserve(now_s)
+
+    def _check_size(self, message: messages.Frame) -> None:
+        """Raise `WireError` unless the frame's parts are what its header says."""
+        sizes = len(message.metadata), sum(map(len, self._data))
+        wanted = message.count * METADATA_DTYPE.itemsize, message.count * self._target.ring.stride
+        if sizes != wanted:
+            raise WireError(f"a frame of {message.count} events has {sizes} bytes instead of {wanted}")
+
+    def _reserve(self, now_s: float) -> None:
+        wanted = self.state.wanted
+        if wanted == 0:
+            return
+        slots = self._target.reserve(wanted)
+        if len(slots):
+            self._gathered_s = now_s
+            self._do(Reserved(slots), now_s)
+        elif self._target.ring.limit_reached:
+            self._do(LimitReached(), now_s)
+
+    def _watch_ring(self, wanted: bool) -> None:
+        """Let the poller wait for free slots only when they are wanted."""
+        if wanted != self._polled:
+            self._polled = wanted
+            if wanted:
+                self.poller.register(self._target.writer.fileno(), zmq.POLLIN)
+            else:
+                self.poller.unregister(self._target.writer.fileno())
+
+    def _do(self, given: ReceiverInput, now_s: float) -> None:
+        for action in self.state.handle(given, now_s):
+            self._act(action, now_s)
+
+    def _act(self, action: ReceiverAction, now_s: float) -> None:
+        match action:
+            case Send(message=message, peer=peer):
+                self._send(message, peer, now_s)
+            case Keep():
+                self._kept.append((self._metadata, self._data))
+            case Store(offset=offset, slots=slots, last=last):
+                metadata, data = self._kept[0]
+                self._target.store(slots, metadata, data, offset)
+                if last:
+                    self._kept.popleft()
+            case DropFrames():
+                self._kept.clear()
+            case CloseRing():
+                self._target.writer.close()
+            case Finish():
+                self.finished = True
+            case TurnedAway(reason=reason):
+                log.warning("refused a sender: %s", reason)
+
+    def _send(self, message: messages.LinkMessage, peer: bytes, now_s: float) -> None:
+        try:
+            self.socket.send_multipart([peer, messages.encode(message)])
+        except zmq.ZMQError as error:
+            log.info("link %s: the sender cannot be reached (%s)", self.job.link, error)
+            self._do(Broken(peer), now_s)
+
+    def close(self) -> None:
+        """Let go of the socket and the ring."""
+        self.socket.close(linger=FAREWELL_MS if self.finished else 0)
+        self._target.close()

@@ -1,0 +1,214 @@
+"""A link's view of its rings: arrays of slot numbers, and the bytes that lie in them.
+
+Slots that lie together are sent and filled where they lie; scattered ones are gathered and scattered by numpy.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from mimocorb_dist.links.leases import NO_NUMBERS, Numbers
+from mimocorb_dist.links.messages import Terms
+from mimocorb_dist.ring import METADATA_DTYPE, BufferReader, BufferWriter, EndOfStream, Ring, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Bytes: TypeAlias = memoryview | bytes
+
+PART_BYTES = 1 << 20
+"""Longest part of a message: a peer counts as alive when a part has arrived, also on a slow network."""
+_WORTH_A_PART_BYTES = 1 << 16
+"""From this size on, a message part of its own costs less than copying."""
+
+
+def terms_of(ring: Ring, run_id: str, link: str) -> Terms:
+    """Return what the other end of a link must agree with."""
+    descr = np.lib.format.dtype_to_descr(ring.spec.data_dtype)
+    return Terms(run_id, link, json.dumps(descr), ring.spec.data_length, ring.stride, sys.byteorder)
+
+
+def runs(slots: Numbers) -> Iterator[tuple[int, int]]:
+    """Cut slot numbers into runs of consecutive ones: first slot and count of each."""
+    if len(slots) and (slots == np.arange(slots[0], slots[0] + len(slots))).all():
+        yield int(slots[0]), len(slots)
+        return
+    breaks = np.flatnonzero(np.diff(slots) != 1) + 1
+    begins = [0, *breaks.tolist()]
+    for begin, end in zip(begins, [*begins[1:], len(slots)], strict=True):
+        if end > begin:
+            yield int(slots[begin]), end - begin
+
+
+def _joined(pieces: list[Run]) -> Numbers:
+    if len(pieces) == 1:
+        return pieces[0].slots
+    return np.concatenate([piece.slots for piece in pieces]) if pieces else NO_NUMBERS
+
+
+class _Rows:
+    """The metadata and data of all slots of a ring, one row of bytes each."""
+
+    def __init__(self, ring: Ring) -> None:
+        self.ring = ring
+        self._metadata = np.frombuffer(
+            ring.metadata_bytes(0, ring.slot_count), dtype=np.dtype((np.void, METADATA_DTYPE.itemsize))
+        )
+        self._data = np.frombuffer(
+            ring.data_bytes(0, ring.slot_count), dtype=np.dtype((np.void, ring.stride))
+        )
+
+
+class SourceSlots(_Rows):
+    """The sender's side: take slots, send what is in them, release them.
+
+    Parameters
+    ----------
+    ring
+        The source ring, attached.
+    group
+        The link's reader group.
+    """
+
+    def __init__(self, ring: Ring, group: str) -> None:
+        super().__init__(ring)
+        self.reader = BufferReader(ring, group)
+        self._spare: Run | None = None
+
+    def take(self, limit: int) -> Numbers:
+        """Take up to `limit` events without waiting.
+
+        Raises
+        ------
+        EndOfStream
+            When the stream has ended, and no event is left.
+        """
+        taken: list[Run] = []
+        count = 0
+        while count < limit and (run := self._next(limit - count, count == 0)) is not None:
+            if run.count > limit - count:
+                run, self._spare = run.split(limit - count)
+            taken.append(run)
+            count += run.count
+        return _joined(taken)
+
+    def _next(self, limit: int, first: bool) -> Run | None:
+        if self._spare is not None:
+            run, self._spare = self._spare, None
+            return run
+        try:
+            # A reader that asks for one event may be given some in advance, which would be kept from others.
+            return self.reader.take(max(2, limit), timeout_s=0)
+        except EndOfStream:
+            if first:
+                raise
+            return None
+
+    def release(self, slots: Numbers) -> None:
+        """Say that the events in these slots have been dealt with."""
+        for first, count in runs(slots):
+            self.reader.release(Run(self.ring, first, count))
+
+    def metadata(self, slots: Numbers) -> bytes:
+        """Return the metadata of the events in these slots."""
+        return self._metadata[slots].tobytes()
+
+    def data(self, slots: Numbers) -> Iterator[Bytes]:
+        """Yield the data of the events in these slots as message parts."""
+        pieces = list(runs(slots))
+        if len(slots) == 1 and self.ring.stride > PART_BYTES:
+            whole = self.ring.data_bytes(*pieces[0])
+            for begin in range(0, len(whole), PART_BYTES):
+                yield whole[begin : begin + PART_BYTES]
+        elif len(slots) * self.ring.stride >= len(pieces) * _WORTH_A_PART_BYTES or len(pieces) == 1:
+            for first, count in pieces:
+                yield self.ring.data_bytes(first, count)
+        else:
+            yield self._data[slots].tobytes()
+
+    @property
+    def competing(self) -> bool:
+        """Whether other processes read events of the same group."""
+        # A group that serves one link only is named after the node that it goes to.
+        return not self.reader.group.startswith("to.") and self.ring.statistics().readers > 1
+
+    def close(self) -> None:
+        """Detach, giving back what has not been sent."""
+        if self._spare is not None:
+            self.reader.requeue(self._spare)
+            self._spare = None
+        self.reader.close()
+        self.ring.close()
+
+
+class TargetSlots(_Rows):
+    """The receiver's side: reserve slots, fill and publish them.
+
+    Parameters
+    ----------
+    ring
+        The target ring, attached.
+    """
+
+    def __init__(self, ring: Ring) -> None:
+        super().__init__(ring)
+        self.writer = BufferWriter(ring)
+
+    def reserve(self, limit: int) -> Numbers:
+        """Reserve up to `limit` slots that are free, without waiting."""
+        reserved: list[Run] = []
+        count = 0
+        while count < limit and (run := self.writer.reserve(limit - count, timeout_s=0)) is not None:
+            reserved.append(run)
+            count += run.count
+        return _joined(reserved)
+
+    def store(self, slots: Numbers, metadata: bytes, data: list[memoryview], offset: int) -> None:
+        """Copy events to reserved slots and publish them.
+
+        Parameters
+        ----------
+        slots
+            The slots.
+        metadata, data
+            Metadata and data of the events of a frame, as they came; the data in one part or more.
+        offset
+            Number of the frame's first event that goes to these slots.
+        """
+        stride, total = self.ring.stride, len(slots)
+        self._metadata[slots] = np.frombuffer(
+            metadata, self._metadata.dtype, total, offset * METADATA_DTYPE.itemsize
+        )
+        pieces = list(runs(slots))
+        scattered = len(pieces) > 1 and len(data) == 1
+        if scattered:
+            self._data[slots] = np.frombuffer(data[0], self._data.dtype, total, offset * stride)
+        for first, count in pieces:
+            run = Run(self.ring, first, count)
+            if not scattered:
+                _fill(run.data_bytes, data, offset * stride)
+            self.writer.publish(run)
+            offset += count
+
+    def close(self) -> None:
+        """Detach, without ending the stream."""
+        self.ring.close()
+
+
+def _fill(target: memoryview, parts: list[memoryview], skip: int) -> None:
+    """Copy to `target` what follows the first `skip` bytes of the parts."""
+    filled = 0
+    for part in parts:
+        if skip >= len(part):
+            skip -= len(part)
+            continue
+        piece = part[skip : skip + len(target) - filled]
+        target[filled : filled + len(piece)] = piece
+        filled += len(piece)
+        skip = 0
+        if filled == len(target):
+            return
