@@ -43,7 +43,7 @@ def run(directory: Path) -> int:
     from mimocorb_dist.node import StartOptions, start
     from mimocorb_dist.runs import report, runs_in
 
-    setup = _place_setup(directory)
+    setup = place_setup(directory)
     click.echo(f"three nodes on this machine, from {setup}\n")
     runs_before = set(runs_in(directory))
     status = start(StartOptions(setup=setup, all_nodes=True, controls=frozenset({"stats"})))
@@ -57,11 +57,23 @@ def run(directory: Path) -> int:
     return 0
 
 
-def _place_setup(directory: Path) -> Path:
-    """Write the setup where the reader can look at it, change it and start it again."""
-    content = _PORT.sub(
-        str(_free_port()), files(__package__).joinpath(SETUP_NAME).read_text(encoding="utf-8")
-    )
+def place_setup(directory: Path, usual_port: int = DEFAULT_PORT) -> Path:
+    """Write the setup where the reader can look at it, change it and start it again.
+
+    Parameters
+    ----------
+    directory
+        Where to write it; made if it is not there.
+    usual_port
+        Port of the broker, unless it is in use.
+
+    Raises
+    ------
+    SetupError
+        If it cannot be written there, or was changed by the reader.
+    """
+    text = files(__package__).joinpath(SETUP_NAME).read_text(encoding="utf-8")
+    content = _PORT.sub(str(_free_port(usual_port)), text)
     setup = directory / SETUP_NAME
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -78,12 +90,12 @@ def _place_setup(directory: Path) -> Path:
     return setup
 
 
-def _free_port() -> int:
+def _free_port(usual_port: int) -> int:
     """Return the broker's usual port, or any other if that is taken."""
     from mimocorb_dist.wire.sockets import ControlServer
 
     try:
-        server = ControlServer(port=DEFAULT_PORT)
+        server = ControlServer(port=usual_port)
     except WireError:
         server = ControlServer()
     with server:

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.support import free_port
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -74,7 +76,7 @@ def follow(page: Path, directory: Path) -> int:
         if isinstance(step, File):
             path = directory / step.name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(step.content, encoding="utf-8")
+            path.write_text(_with_free_port(step.content), encoding="utf-8")
             continue
         result = subprocess.run(
             ["bash", "-c", step.command],
@@ -92,6 +94,11 @@ def follow(page: Path, directory: Path) -> int:
             f"{page.name}: $ {step.command}\nshown:\n{step.shown}\nsaid:\n{result.stdout}"
         )
     return len(followed)
+
+
+def _with_free_port(content: str) -> str:
+    """Give a broker without a port a free one: on this machine other runs may have the usual one."""
+    return re.sub(r"^(Broker: {node: \w+)}$", rf"\1, port: {free_port()}}}", content, flags=re.MULTILINE)
 
 
 def matches(shown: str, said: str) -> bool:
