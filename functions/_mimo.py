@@ -165,7 +165,7 @@ class _HeaderUnpickler(pickle._Unpickler):
     """The unpickler in Python: that in C takes as much memory as a forged header tells it to."""
 
     # No header has byte arrays; this is the one code that reserves memory before it looks for content.
-    dispatch: ClassVar[dict[int, Callable[[pickle._Unpickler], None]]] = {
+    dispatch: ClassVar[dict[int, Callable[[pickle.Unpickler], None]]] = {
         code: load for code, load in pickle._Unpickler.dispatch.items() if code != pickle.BYTEARRAY8[0]
     }
 
