@@ -65,7 +65,7 @@ class BatchImporter(Source):
         """
         generator = self._generator(ufunc)
         self.io.stop.deferred = True
-        self.logger.info("BatchImporter started")
+        self.logger.debug("BatchImporter started")
         counter, dead_s = self.counter, 0.0
         last = self._booked_s = monotonic()
         try:
@@ -158,7 +158,7 @@ class BatchExporter(_Reading):
     def _batches(self) -> Generator[tuple[Data, Metadata], None, None]:
         io, reader, stop = self.io, self.reader, self.io.stop
         stop.deferred = True
-        self.logger.info("BatchExporter started")
+        self.logger.debug("BatchExporter started")
         try:
             while not stop.requested:
                 with reader.batch(self.limit) as (metadata, data):
@@ -173,7 +173,7 @@ class BatchExporter(_Reading):
             self.logger.info("BatchExporter: ended while waiting for an event")
         if self.write:
             io.shutdown_sinks()
-        self.logger.info("BatchExporter finished: %d events", io.events)
+        self.logger.debug("BatchExporter finished: %d events", io.events)
 
 
 class _Working(_Reading):
@@ -199,7 +199,7 @@ class _Working(_Reading):
         io, reader, stop = self.io, self.reader, self.io.stop
         stop.deferred = True
         kind = type(self).__name__
-        self.logger.info("%s started", kind)
+        self.logger.debug("%s started", kind)
         metadata = None
         try:
             while not stop.requested:
@@ -215,7 +215,7 @@ class _Working(_Reading):
         except Exception as error:
             raise self._failure(error, counter_of(metadata)) from error
         io.shutdown_sinks()
-        self.logger.info("%s finished: %d events", kind, io.events)
+        self.logger.debug("%s finished: %d events", kind, io.events)
 
     def _results(self, result: Any, data: Data) -> list[tuple[BufferWriter, _Index | None, Data]]:
         """Return what goes to which sink: writer, numbers of the events concerned (None: all), their data."""

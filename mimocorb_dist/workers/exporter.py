@@ -46,7 +46,7 @@ class Exporter(Template):
         stop = io.stop
         copies = [writer.copy for writer in self.writers]
         stop.deferred = True
-        self.logger.info("Exporter started")
+        self.logger.debug("Exporter started")
         try:
             while not stop.requested:
                 with reader as (metadata, data):
@@ -60,7 +60,7 @@ class Exporter(Template):
             self.logger.info("Exporter: ended while waiting for an event")
         if copies:
             io.shutdown_sinks()
-        self.logger.info("Exporter finished: %d events", io.events)
+        self.logger.debug("Exporter finished: %d events", io.events)
 
     def _events_and_none(self) -> Generator[tuple[Data, Metadata] | tuple[None, None], None, None]:
         yield from self._events()

@@ -49,7 +49,7 @@ class Filter(Template):
         copies = [writer.copy for writer in writers]
         stop = io.stop
         stop.deferred = True
-        self.logger.info("Filter started")
+        self.logger.debug("Filter started")
         metadata = None
         try:
             while not stop.requested:
@@ -69,7 +69,7 @@ class Filter(Template):
         except Exception as error:
             raise self._failure(error, counter_of(metadata)) from error
         io.shutdown_sinks()
-        self.logger.info("Filter finished: %d events", io.events)
+        self.logger.debug("Filter finished: %d events", io.events)
 
 
 def chosen_sinks(result: Any, sinks: int) -> list[int]:

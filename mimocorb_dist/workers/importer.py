@@ -55,7 +55,7 @@ class Source(Template):
         if close is not None:
             close()
         self.io.shutdown_sinks()
-        self.logger.info("%s finished: %d events", type(self).__name__, self.counter)
+        self.logger.debug("%s finished: %d events", type(self).__name__, self.counter)
 
 
 class Importer(Source):
@@ -95,7 +95,7 @@ class Importer(Source):
         put, wait, counter = writer.put, writer.wait, self.counter
         stop, generator = self.io.stop, self._generator(ufunc)
         stop.deferred = True
-        self.logger.info("Importer started")
+        self.logger.debug("Importer started")
         last = self._booked_s = monotonic()
         epoch = time() - last  # the wall clock may be set during a run; durations must not see it
         dead_s = 0.0

@@ -36,7 +36,7 @@ class Observer(Template):
         """
         io, observer = self.io, self.observer
         io.stop.deferred = True
-        self.logger.info("Observer started")
+        self.logger.debug("Observer started")
         try:
             while not io.stop.requested:
                 with observer as (metadata, data):
@@ -46,7 +46,7 @@ class Observer(Template):
                 io.events += 1
         except WorkerStop:
             self.logger.info("Observer: ended while waiting for an event")
-        self.logger.info("Observer finished")
+        self.logger.debug("Observer finished")
         yield None, None
 
 

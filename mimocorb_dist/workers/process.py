@@ -5,10 +5,10 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import re
 import signal
 import sys
 import traceback
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mimocorb_dist.errors import MimocorbError, RingError, UfuncError
@@ -17,16 +17,19 @@ from mimocorb_dist.ring import BufferObserver, BufferReader, BufferWriter, Ring
 from .io import BufferIO
 from .job import WorkerJob
 from .loading import load_function
+from .places import from_users_code, place_of_error
 from .stopping import Calls, WorkerStop, calls
-from .template import blame
+from .template import Unusable
 from .watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from mimocorb_dist.wire.pipes import ControlPipe, StatusPipe
 
 _LONGEST_TRACEBACK = 64 * 1024
+_PLACE_AT_END = re.compile(r" \(([^()]+:\d+)\)$")
 _PR_SET_NAME = 15
 
 DONE, FAILED, UNUSABLE = 0, 1, 2
@@ -157,16 +160,12 @@ def flush_output() -> None:
 
 
 def _report_failure(status: StatusPipe, error: BaseException) -> None:
-    cause = error.__cause__ if isinstance(error, UfuncError) and error.__cause__ is not None else error
-    place = _place_of_syntax_error(cause) or blame(cause.__traceback__)
-    text = "".join(traceback.format_exception(error))[-_LONGEST_TRACEBACK:]
     summary = str(error) if isinstance(error, MimocorbError) else f"{type(error).__name__}: {error}"
+    told = _PLACE_AT_END.search(summary) if isinstance(error, UfuncError) else None
+    place = told[1] if told else place_of_error(error)
+    cause = error if error.__cause__ is None or isinstance(error.__cause__, Unusable) else error.__cause__
+    lines = traceback.format_exception(type(cause), cause, from_users_code(cause.__traceback__))
+    text = "".join(lines)[-_LONGEST_TRACEBACK:]
     logging.getLogger("worker").error("%s\n%s", summary, text)
     flush_output()
     status.send(state="failed", error=summary.removesuffix(f" ({place})"), where=place, traceback=text)
-
-
-def _place_of_syntax_error(error: BaseException) -> str:
-    if isinstance(error, SyntaxError) and error.filename:
-        return f"{Path(error.filename).name}:{error.lineno}"
-    return ""

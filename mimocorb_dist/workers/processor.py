@@ -47,7 +47,7 @@ class Processor(Template):
         only = writers[0].copy if len(writers) == 1 else None
         stop = io.stop
         stop.deferred = True
-        self.logger.info("Processor started")
+        self.logger.debug("Processor started")
         metadata = None
         try:
             while not stop.requested:
@@ -71,7 +71,7 @@ class Processor(Template):
         except Exception as error:
             raise self._failure(error, counter_of(metadata)) from error
         io.shutdown_sinks()
-        self.logger.info("Processor finished: %d events", io.events)
+        self.logger.debug("Processor finished: %d events", io.events)
 
     def _write(self, metadata: Any, results: Sequence[Any]) -> None:
         """Write to several sinks: all results are made to fit before the first is published."""

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
-import traceback
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-import mimocorb_dist.ring
 from mimocorb_dist.errors import MimocorbError, SetupError, UfuncError
 
-from . import fit
 from .fit import fill, misfit
 from .io import BufferIO, Data, Metadata, as_buffer_io, describe
+from .places import place_of_error, place_of_function
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from types import TracebackType
+    from collections.abc import Callable, Sequence
 
     from mimocorb_dist.ring import BufferReader, BufferWriter
     from mimocorb_dist.ring.interface import Interface
-
-_NOT_THE_USERS = ("<", *(str(Path(m.__file__ or "").parent) for m in (fit, mimocorb_dist.ring, importlib)))
-"""How names of files begin that no user has written, and that stand between ours and the user's."""
 
 
 class Template:
@@ -144,6 +136,7 @@ class Template:
                 f"worker {self.name}: {type(self).__name__} was called with {ufunc!r}; "
                 "call it with a function"
             )
+        self._ufunc = ufunc
         return ufunc
 
     def _fitted(self, value: Any, sink: BufferWriter, events: int | None = None) -> Data:
@@ -162,11 +155,11 @@ class Template:
             return error
         at = "" if event is None else f", event {event}"
         if isinstance(error, Unusable):
-            return UfuncError(
-                f"worker {self.name}{at}: {error}; change what the function gives, or the setup"
-            )
-        place = blame(error.__traceback__)
-        return UfuncError(f"worker {self.name}{at}: {type(error).__name__}: {error} ({place})")
+            what = f"{error}; change what the function gives, or the setup"
+            place = place_of_function(self._ufunc)
+        else:
+            what, place = f"{type(error).__name__}: {error}", place_of_error(error)
+        return UfuncError(f"worker {self.name}{at}: {what}{place and f' ({place})'}")
 
 
 class Unusable(ValueError):  # noqa: N818 (never seen by users)
@@ -180,31 +173,3 @@ MANY = sys.maxsize
 def counter_of(metadata: Metadata | None) -> int | None:
     """Return the number of an event, if there is one."""
     return None if metadata is None else int(metadata["counter"][0])
-
-
-def blame(trace: TracebackType | None) -> str:
-    """Name the line of the user's code at which an error came up, as ``file.py:12``.
-
-    Parameters
-    ----------
-    trace
-        The error's traceback. The user's file is the first one in it that does not belong to this package;
-        the line is the innermost in that file.
-
-    Returns
-    -------
-    str
-        Empty if there is no such file.
-    """
-    place, user_file = "", None
-    for filename, line in _frames(trace):
-        if user_file is None and not filename.startswith(_NOT_THE_USERS):
-            user_file = filename
-        if filename == user_file:
-            place = f"{Path(filename).name}:{line}"
-    return place
-
-
-def _frames(trace: TracebackType | None) -> Iterator[tuple[str, int]]:
-    for frame, line in traceback.walk_tb(trace):
-        yield frame.f_code.co_filename, line

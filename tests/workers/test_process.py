@@ -335,6 +335,7 @@ def test_an_error_of_the_user_is_reported_with_its_place_and_the_event_is_kept(b
     assert failure["error"] == "worker find, event 2: ValueError: two is not allowed"
     assert failure["where"] == "find.py:6"
     assert "in check" in failure["traceback"]
+    assert "mimocorb_dist" not in failure["traceback"], "what is ours does not help the user"
     assert worker.ended() == 1
     assert not chosen.ended, "the node decides whether the stream ends"
     assert raw.statistics().read["readers"] == 2
@@ -364,6 +365,26 @@ def test_an_error_in_the_body_of_an_exporters_loop_keeps_the_event(bench, start,
     raw.recover(worker.pid)
     kept = counters(raw)
     assert kept == ([2, 3, 4] if template == "Exporter" else [0, 1, 2, 3, 4])
+
+
+def test_a_value_that_cannot_be_used_is_reported_with_the_place_of_the_function(bench, start):
+    raw, chosen = bench.ring(), bench.ring("chosen")
+    feed(raw, 1)
+    code = """
+        from mimocorb_dist import Filter
+
+        def decide(data):
+            return data["a"] > 2
+
+        def work(io):
+            Filter(io)(decide)
+    """
+    worker = start(dedent(code), "work", sources=[raw], sinks=[chosen]).go()
+    failure = worker.expect("failed")
+    assert failure["where"] == "find.py:4"
+    assert failure["error"].startswith(
+        "worker find, event 0: the filter function returned an array of shape (4,) and dtype bool, not True"
+    )
 
 
 def test_a_file_that_does_not_import_is_a_failure_before_the_start(start):
