@@ -89,6 +89,8 @@ class Broker:
             self._control.node_lost(self._topology.broker_node, "its process has ended")
             if self._farewells is not None:
                 self._farewells.discard(self._topology.broker_node)
+            elif self._directory is None:
+                self._farewells = set()  # the other nodes go on waiting, for another broker
         self._control.tick(now_s)
         if self._farewells is None and now_s >= self._next_overview_s:
             self._next_overview_s = now_s + OVERVIEW_S
@@ -107,7 +109,7 @@ class Broker:
             elif message.kind in ("status", *COMMANDS):
                 self._answer(request)
             else:
-                self._hear(message)
+                self._hear(request.peer, message)
         except RefusedError as error:
             self._refuse(request, str(error))
         except WireError as error:
@@ -133,11 +135,12 @@ class Broker:
                 offset_s,
             )
 
-    def _hear(self, message: Message) -> None:
+    def _hear(self, peer: bytes, message: Message) -> None:
         """Take in the word of a node; who it is stands in each of its messages."""
         node, now_s = message.field("node", str), time.monotonic()
-        if node not in self._peers:
-            return  # it was told that it does not belong here
+        if self._peers.get(node) != peer:
+            self._push(peer, "unknown")
+            return
         self._control.heard(node, now_s)
         if message.kind == "report":
             self._control.report(node, message.field("report", dict), now_s)

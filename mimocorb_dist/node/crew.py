@@ -59,6 +59,7 @@ class _Member:
     task: Task
     phase: Phase = Phase.STARTING
     went: bool = False
+    dismissed: bool = False
     failure: str | None = None
     said_finished: bool = False
     barren_deaths: int = 0
@@ -124,6 +125,10 @@ class Crew:
         self._members[task].phase = Phase.GOING
         self._members[task].went = True
 
+    def dismiss(self, task: Task) -> None:
+        """Note that a process is being killed because nobody needs it any more."""
+        self._members[task].dismissed = True
+
     def died(self, task: Task, exit_code: int) -> Restart | Gone:
         """Say what the end of a process means.
 
@@ -141,7 +146,7 @@ class Crew:
         if self.aborting:
             member.phase = Phase.FAILED
             return Gone()
-        if self.stopping and not member.went:
+        if member.dismissed or (self.stopping and not member.went):
             member.phase = Phase.ENDED
             return Gone()
         if exit_code < 0:

@@ -107,6 +107,7 @@ class NodeSession:
         self._closed = self._alone = self._over = False
         self._tick_timer: Timer | None = None
         self._status = 1
+        self._told_end = False
 
     # What its surroundings ask.
 
@@ -127,10 +128,12 @@ class NodeSession:
             return
         if self._alone and self._work is not None:
             self._work.stop()
-        elif self._work is None and not self._registered:
-            self._end(0, "ended before the run began")
-        else:
+        elif self._work is not None:
             self._post("stop")
+        elif self._registered and self.name != self._topology.broker_node:
+            self._post("leave")  # the others go on waiting; the broker's answer ends this node
+        else:
+            self._end(0, "ended before the run began")
 
     def abort(self) -> None:
         """End at once."""
@@ -150,7 +153,9 @@ class NodeSession:
 
     def broker_ended(self, failure: str | None) -> None:
         """Note that the broker's process, which this node has started, is no more."""
-        if not self._over:
+        if self._told_end:
+            self._end(self._status, None)
+        else:
             self._go_alone(failure or "the broker has ended")
 
     def close(self) -> None:
@@ -278,6 +283,10 @@ class NodeSession:
                 self._prepare(message)
             case "end":
                 self._finish(message)
+            case "left":
+                self._end(0, "ended before the run began")
+            case "unknown" if self._work is None:
+                self._registered = False  # another broker has taken the place of the one that knew this node
             case "goodbye":
                 self._end(self._status, None)
             case "done" | "refused":
@@ -409,7 +418,7 @@ class NodeSession:
                 status = status or 1
         if record is not None and self._outspoken:
             self._terminal.say(_farewell(record, self._run))
-        self._status = status
+        self._status, self._told_end = status, True
         self._post("farewell")
         self._loop.after(FAREWELL_S, lambda: self._end(status, None))
 

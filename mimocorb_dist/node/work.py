@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mimocorb_dist.errors import MimocorbError, RunError, WireError
+from mimocorb_dist.topology import WorkerPlan
 
 from .crew import Crew, Gone, Phase, Restart
 from .jobs import order_for
@@ -172,16 +173,16 @@ class Work:
         self._rings.stop_importers()
         for task in self.crew.left:
             if task in self._children and not self.crew.went(task):
-                self._children[task].kill()  # it has done nothing yet
+                self._dismiss(task)  # it has done nothing yet
         self._loop.after(NUDGE_S, self._nudge_importers)
         self._loop.after(STILL_THERE_S, self._tell_who_is_left)
         self._progress()
 
     def node_lost(self, lost: str) -> None:
         """End the links from and to a node that has vanished."""
-        for task, child in list(self._children.items()):
-            if task.kind != "worker" and lost in (task.plan.from_node, task.plan.to_node):  # type: ignore[union-attr]
-                child.kill()
+        for task in list(self._children):
+            if not isinstance(task.plan, WorkerPlan) and lost in (task.plan.from_node, task.plan.to_node):
+                self._dismiss(task)
 
     def abort(self) -> None:
         """End all processes at once."""
@@ -372,7 +373,11 @@ class Work:
         for task in self.crew.left:
             if task in self._children:
                 self._events.say(f"{task.label} does not end, and is killed; no event is lost by that")
-                self._children[task].kill()
+                self._dismiss(task)
+
+    def _dismiss(self, task: Task) -> None:
+        self.crew.dismiss(task)
+        self._children[task].kill()
 
     def _close_books(self) -> None:
         try:

@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import contextlib
+import json
+
+import pytest
+
+from mimocorb_dist.node import client
+from tests.node.running import (
+    THREE_NODES,
+    Started,
+    assert_balanced,
+    record,
+    saved,
+    write_setup,
+)
+from tests.support import eventually, free_port
+
+NODES = ("daq", "filter", "storage")
+
+
+def three(folder, **values):
+    port = str(free_port())
+    return write_setup(folder, THREE_NODES, PORT=port, **values), f"tcp://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def started(setup, nodes=NODES, *arguments):
+    with contextlib.ExitStack() as stack:
+        yield {node: stack.enter_context(Started(setup, "--node", node, *arguments)) for node in nodes}
+
+
+def written(broker, buffer):
+    try:
+        return client.overview(broker)["buffers"][buffer]["written"]
+    except client.UnreachableError:
+        return 0
+
+
+def until(broker, buffer, count):
+    eventually(lambda: written(broker, buffer) >= count, 30.0, f"{count} events in {buffer}")
+
+
+def test_all_nodes_in_one_process(tmp_path):
+    setup, _ = three(tmp_path, SOURCE="events: 1000")
+    with Started(setup, "--all") as run:
+        output = run.ends(0)
+    content = record(tmp_path)
+    assert content["run"]["quality"] == "GOOD", output
+    assert_balanced(content)
+    assert content["links"]["raw@daq->filter"]["acknowledged"] == 1000
+    assert saved(tmp_path) == list(range(0, 1000, 2))
+
+
+@pytest.mark.parametrize("order", [NODES, NODES[::-1], ("filter", "storage", "daq")])
+def test_nodes_start_in_any_order(tmp_path, order):
+    setup, _ = three(tmp_path, SOURCE="events: 500")
+    with started(setup, order) as runs:
+        for run in runs.values():
+            run.ends(0)
+    content = record(tmp_path)
+    assert content["run"]["quality"] == "GOOD"
+    assert_balanced(content)
+    assert saved(tmp_path) == list(range(0, 500, 2))
+
+
+def test_ctrl_c_on_any_node_ends_the_run_on_all(tmp_path):
+    setup, broker = three(tmp_path, SOURCE="rate: 1000")
+    with started(setup) as runs:
+        until(broker, "good", 50)
+        runs["filter"].interrupt()
+        for run in runs.values():
+            run.ends(0)
+    content = record(tmp_path)
+    assert content["run"]["quality"] == "GOOD"
+    assert_balanced(content)
+
+
+def test_nodes_with_directories_of_their_own_keep_their_part(tmp_path):
+    port = str(free_port())
+    folders = {node: tmp_path / node for node in NODES}
+    with contextlib.ExitStack() as stack:
+        runs = [
+            stack.enter_context(
+                Started(write_setup(folder, THREE_NODES, PORT=port, SOURCE="events: 100"), "--node", node)
+            )
+            for node, folder in folders.items()
+        ]
+        for run in runs:
+            run.ends(0)
+    records = {node: record(folder) for node, folder in folders.items()}
+    assert len({content["run"]["id"] for content in records.values()}) == 1
+    assert list(records["storage"]["buffers"]) == ["raw", "good"]
+    assert list(records["daq"]["buffers"]) == ["raw"]
+    assert list(records["filter"]["workers"]) == ["pick"]
+    assert saved(folders["storage"]) == list(range(0, 100, 2))
+
+
+def test_a_function_file_that_differs_is_named_with_the_nodes(tmp_path):
+    port = str(free_port())
+    folders = [tmp_path / "here", tmp_path / "there"]
+    for folder in folders:
+        write_setup(folder, THREE_NODES, PORT=port)
+    with (folders[1] / "f.py").open("a") as file:
+        file.write("# changed\n")
+    with contextlib.ExitStack() as stack:
+        runs = [
+            stack.enter_context(Started(folders[node == "filter"] / "setup.yaml", "--node", node))
+            for node in ("storage", "filter")
+        ]
+        output = "".join(run.ends(2) for run in runs)
+    assert "function file f.py differs between nodes" in output
+
+
+def test_a_setup_that_differs_is_named_with_the_nodes(tmp_path):
+    port = str(free_port())
+    setups = [
+        write_setup(tmp_path / "here", THREE_NODES, PORT=port, SOURCE="events: 1"),
+        write_setup(tmp_path / "there", THREE_NODES, PORT=port, SOURCE="events: 2"),
+    ]
+    with contextlib.ExitStack() as stack:
+        runs = [
+            stack.enter_context(Started(setups[node == "filter"], "--node", node))
+            for node in ("storage", "filter")
+        ]
+        output = "".join(run.ends(2) for run in runs)
+    assert "setup file setup.yaml differs between nodes" in output
+
+
+def test_two_nodes_of_one_name_are_refused(tmp_path):
+    setup, broker = three(tmp_path)
+    with started(setup, ("storage",)) as runs:
+        eventually(lambda: _here(broker, "storage"), 20.0)
+        with Started(setup, "--node", "daq") as daq:
+            eventually(lambda: _here(broker, "daq"), 20.0)
+            with Started(setup, "--node", "daq") as second:
+                assert "two nodes of the name daq" in second.ends(2)
+            client.command("stop", broker)
+            daq.ends(0)
+        runs["storage"].ends(0)
+
+
+def _here(broker, node):
+    try:
+        return client.overview(broker)["run"]["nodes"][node] == "here"
+    except client.UnreachableError:
+        return False
+
+
+def test_a_node_that_leaves_while_others_are_missing_can_come_back(tmp_path):
+    setup, broker = three(tmp_path, SOURCE="events: 10")
+    with started(setup, ("storage", "daq")) as runs:
+        eventually(lambda: _here(broker, "daq"), 20.0)
+        runs["daq"].interrupt()
+        runs["daq"].ends(0)
+        with started(setup, ("filter", "daq")) as others:
+            for run in (runs["storage"], *others.values()):
+                run.ends(0)
+    assert record(tmp_path)["run"]["quality"] == "GOOD"
+
+
+def test_nodes_wait_for_another_broker_when_theirs_ends_before_the_run(tmp_path):
+    setup, broker = three(tmp_path, SOURCE="events: 10")
+    with started(setup, ("storage", "daq")) as runs:
+        eventually(lambda: _here(broker, "daq"), 20.0)
+        runs["storage"].interrupt()
+        runs["storage"].ends(0)
+        with started(setup, ("storage", "filter")) as others:
+            for run in (runs["daq"], *others.values()):
+                run.ends(0)
+    assert record(tmp_path)["run"]["quality"] == "GOOD"
+
+
+def test_a_run_goes_on_to_a_good_end_without_its_broker(tmp_path):
+    setup, broker = three(tmp_path, SOURCE="rate: 500")
+    with started(setup) as runs:
+        until(broker, "good", 50)
+        (process,) = runs["storage"].workers("broker")
+        process.kill()
+        for run in runs.values():
+            run.ends(1, timeout_s=40.0)
+    content = record(tmp_path)
+    assert (content["run"]["state"], content["run"]["quality"]) == ("failed", "INCOMPLETE")
+
+
+def test_a_broker_that_is_not_there_is_waited_for_and_named(tmp_path):
+    setup, broker = three(tmp_path)
+    with Started(setup, "--node", "daq") as run:
+        lines = []
+        while "waiting for the broker" not in (lines[-1] if lines else ""):
+            lines.append(run.process.stdout.readline())
+            assert lines[-1], lines
+        assert broker in lines[-1]
+        run.interrupt()
+        run.ends(0)
+
+
+def test_a_node_that_is_killed_ends_the_run_on_the_others(tmp_path):
+    setup, broker = three(tmp_path, SOURCE="rate: 500")
+    with started(setup) as runs:
+        until(broker, "good", 50)
+        children = runs["filter"].workers("workers") + runs["filter"].workers("links")
+        runs["filter"].process.kill()
+        for node in ("daq", "storage"):
+            runs[node].ends(1, timeout_s=40.0)
+        runs["filter"].process.wait()
+        eventually(lambda: not any(child.is_running() for child in children), 40.0)
+    content = record(tmp_path)
+    assert (content["run"]["state"], content["run"]["quality"]) == ("failed", "INCOMPLETE")
+    assert any("filter has vanished" in reason for reason in content["run"]["reasons"])
+    assert_balanced(content)
+
+
+def test_pause_and_max_events_work_across_nodes(tmp_path):
+    setup, _ = three(tmp_path, SOURCE="rate: 100")
+    with Started(setup, "--all", "--max-events", "300") as run:
+        run.until("good", 20)
+        address = run.broker()
+        client.command("pause", address)
+        eventually(lambda: client.overview(address)["buffers"]["raw"]["discarded_while_paused"] > 10)
+        client.command("resume", address)
+        run.ends(0)
+    content = record(tmp_path)
+    assert content["buffers"]["raw"]["written"] == 300
+    assert content["buffers"]["raw"]["discarded_while_paused"] > 10
+    assert content["run"]["quality"] == "GOOD"
+    assert_balanced(content)
+
+
+def test_a_failed_worker_far_away_rescues_its_events(tmp_path):
+    setup, _ = three(tmp_path, SOURCE="rate: 2000", PICK="fails_at: 100")
+    with Started(setup, "--all") as run:
+        run.ends(1)
+    content = record(tmp_path)
+    assert_balanced(content)
+    raw = content["buffers"]["raw"]
+    assert raw["lost"] == 0
+    assert raw["rescued"] == raw["written"] - 100
+    assert any("cannot stand 100" in reason for reason in content["run"]["reasons"])
+    assert json.dumps(content)
