@@ -163,10 +163,15 @@ class BufferReader(Interface):
         return self._queue.fd
 
     def close(self) -> None:
-        """Give back what was taken ahead; a new use of this reader attaches it anew."""
+        """Give back all that was taken and not released; a new use of this reader attaches it anew."""
         if self._member < 0 or self._pid != os.getpid():
             return
-        self._give_back(self._ahead)
+        self._push_freed()
+        with self._queue:
+            count = self._table.give_back_taken(self._columns, self._member)
+            self._columns.words[Group.REDELIVERED] += count - len(self._ahead)
+            self.ring.line_up(self._index)
+        self._ahead = []
         self.ring.leave(self._member)
         self._member = self._pid = -1
 

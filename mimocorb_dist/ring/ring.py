@@ -268,14 +268,16 @@ class Ring:
         redelivered = freed = 0
         for member in range(MAX_MEMBERS):
             row = member * MEMBER_WORDS
-            if self.members[row + Member.PID] != pid or self.members[row + Member.CLOSED]:
+            if self.members[row + Member.PID] != pid:
                 continue
             freed += self._recover_writer(member)
             for index in range(len(self.ready)):
                 redelivered += self._requeue(index, member)
-            self._retire(member)
+            if not self.members[row + Member.CLOSED]:
+                self._retire(member)
         self._rebuild_free_queue()
-        self.wake_readers()  # it may have closed, and died before it told them
+        if self.ended:  # it may have closed, and died before it told readers
+            self.wake_readers()
         return Recovery(redelivered=redelivered, freed=freed)
 
     def rescue(self, group: str) -> Iterator[Event]:
