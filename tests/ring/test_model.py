@@ -1,0 +1,506 @@
+"""A ring against a model of it: any sequence of steps, and deaths in the middle of them.
+
+Writers and readers live in this process, each attached to the ring by itself and under a process number of its own.
+One dies by an exception raised at a line of the ring's code, as SIGKILL would end it there; what a real SIGKILL does
+to real processes is tested beside this.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+import mimocorb_dist.ring
+from mimocorb_dist.ring import BufferObserver, BufferReader, BufferWriter, EndOfStream, Ring, Run
+from mimocorb_dist.ring.interface import Pace
+from mimocorb_dist.ring.layout import Header
+from mimocorb_dist.ring.runtime import runtime_root
+from mimocorb_dist.ring.tokens import pack_token
+from tests.ring.rings import check_table, checked_counter, claimable_slots, make_ring, payload, readable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+_RING_FILES = str(Path(mimocorb_dist.ring.__file__).parent)
+LENGTH = 2
+
+
+class Killed(BaseException):
+    """Stands for a death: it is raised where the process dies, and nobody may catch it."""
+
+
+@dataclass
+class Member:
+    """A reader or writer with what a test knows about it."""
+
+    pid: int
+    ring: Ring
+    end: Any
+    group: str = ""
+    runs: list[Run] = field(default_factory=list)  # reserved or taken, oldest first
+    last_seen: dict[int, int] = field(
+        default_factory=dict
+    )  # number in the stream of the last event by writer
+
+
+def die_at(step: int, action: Callable[[], object]) -> bool:
+    """Do something, and die at the given line of the ring's code; False if it was done before that."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal count
+        if not frame.f_code.co_filename.startswith(_RING_FILES):
+            return None
+        if event == "line":
+            count += 1
+            if count == step:
+                raise Killed
+        return trace
+
+    previous = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        action()
+    except Killed:
+        return True
+    finally:
+        sys.settrace(previous)
+    return False
+
+
+class RingMachine(RuleBasedStateMachine):
+    """Steps on a ring. Events are numbered through; the model knows what each may still do."""
+
+    @initialize(
+        slot_count=st.sampled_from([1, 2, 5, 16, 40]),
+        groups=st.sampled_from([(), ("one",), ("one",), ("one", "two"), ("one", "two", "three")]),
+        ahead=st.integers(1, 4),
+        limit=st.sampled_from([None, None, None, 1, 20]),
+    )
+    def make(self, slot_count: int, groups: tuple[str, ...], ahead: int, limit: int | None) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="ringtest-", dir=runtime_root()))
+        self.pid = 1 << 23  # above those that the kernel gives
+        self.patches = [
+            mock.patch.object(os, "getpid", lambda: self.pid),
+            mock.patch.object(Pace, "next", lambda pace, *_, **__: min(ahead, pace.share)),
+        ]
+        for patch in self.patches:
+            patch.start()
+        self.next_pid = self.pid + 1
+        self.ring = make_ring(self.directory, slot_count, LENGTH, groups, writers=1000)
+        self.groups = groups
+        self.writers: list[Member] = []
+        self.readers: list[Member] = []
+        self.dead: list[Member] = []
+        self.next_event = 0
+        self.writer_of: dict[int, int] = {}
+        self.published: set[int] = set()
+        self.released: dict[str, set[int]] = {group: set() for group in groups}
+        self.disturbed: dict[str, set[int]] = {group: set() for group in groups}  # may come out of order
+        self.discarded = 0
+        self.limit = limit
+        if limit is not None:
+            self.ring.limit_events(limit)
+        for _ in range(2):
+            self.start_writer()
+            for group in groups:
+                self.start_reader(group)
+
+    # Members.
+
+    def join(self, kind: Callable[..., Any], *arguments: str) -> Member:
+        ring = Ring.open(self.ring.path)
+        self.next_pid += 1
+        return Member(self.next_pid, ring, kind(ring, *arguments), *arguments)
+
+    def start_writer(self) -> None:
+        self.writers.append(self.join(BufferWriter))
+
+    def start_reader(self, group: str) -> None:
+        self.readers.append(self.join(BufferReader, group))
+
+    def succeed(self, member: Member) -> None:
+        """Start the successor of a member that has ended."""
+        if member in self.writers:
+            self.writers.remove(member)
+            self.start_writer()
+        else:
+            self.readers.remove(member)
+            self.start_reader(member.group)
+
+    def act(self, member: Member, action: Callable[[], object]) -> Any:
+        own, self.pid = self.pid, member.pid
+        try:
+            return action()
+        finally:
+            self.pid = own
+
+    # Writing.
+
+    @rule(data=st.data(), limit=st.integers(1, 200))
+    def reserve(self, data: st.DataObject, limit: int) -> None:
+        writer = data.draw(st.sampled_from(self.writers))
+        run = self.act(writer, lambda: writer.end.reserve(limit, timeout_s=0))
+        if run is not None:
+            assert 1 <= run.count <= limit
+            run.data["value"] = -1  # what is half written
+            writer.runs.append(run)
+
+    @precondition(lambda self: any(writer.runs for writer in self.writers))
+    @rule(data=st.data())
+    def publish(self, data: st.DataObject) -> None:
+        writer = data.draw(st.sampled_from([writer for writer in self.writers if writer.runs]))
+        run = writer.runs.pop(0)
+        events = self.write_into(writer, run)
+        self.act(writer, lambda: writer.end.publish(run))
+        self.note_published(events)
+
+    @precondition(lambda self: any(writer.runs for writer in self.writers))
+    @rule(data=st.data())
+    def abandon(self, data: st.DataObject) -> None:
+        writer = data.draw(st.sampled_from([writer for writer in self.writers if writer.runs]))
+        run = writer.runs.pop()
+        self.act(writer, lambda: writer.end.abandon(run))
+
+    @precondition(lambda self: any(not writer.runs for writer in self.writers))
+    @rule(data=st.data(), way=st.sampled_from(["put", "copy", "block", "failing block"]))
+    def write_one(self, data: st.DataObject, way: str) -> None:
+        self.write_by(data.draw(st.sampled_from([w for w in self.writers if not w.runs])), way)
+
+    def write_by(self, writer: Member, way: str) -> None:
+        run = self.act(writer, lambda: writer.end.reserve(1, timeout_s=0))
+        if run is None:  # it would wait
+            return
+        self.act(writer, lambda: writer.end.abandon(run))
+        event = self.new_event(writer)
+        self.act(writer, lambda: self.write_in_some_way(writer, event, way))
+        if way != "failing block":
+            self.note_published([event])
+
+    def write_in_some_way(self, writer: Member, event: int, way: str) -> None:
+        if way == "put":
+            assert writer.end.put(payload(event, LENGTH), event, event * 0.5, event * 0.25)
+        elif way == "copy":
+            metadata = writer.end.metadata_example
+            metadata[0] = (event, event * 0.5, event * 0.25)
+            assert writer.end.copy(metadata, payload(event, LENGTH))
+        elif way == "block":
+            with writer.end as (metadata, data):
+                metadata[0], data[:] = (event, event * 0.5, event * 0.25), payload(event, LENGTH)
+        else:
+            with pytest.raises(LookupError), writer.end as (metadata, data):
+                data["value"] = -1
+                raise LookupError
+
+    def new_event(self, writer: Member) -> int:
+        event = self.next_event
+        self.next_event += 1
+        self.writer_of[event] = writer.pid
+        return event
+
+    def write_into(self, writer: Member, run: Run) -> list[int]:
+        events = [self.new_event(writer) for _ in range(run.count)]
+        for k, event in enumerate(events):
+            run.metadata[k] = (event, event * 0.5, event * 0.25)
+            run.data[k] = payload(event, LENGTH)
+        return events
+
+    def note_published(self, events: list[int]) -> None:
+        if self.ring.paused:
+            self.discarded += len(events)
+        else:
+            self.published.update(events)
+
+    @rule(data=st.data(), count=st.integers(1, 20))
+    def write_many(self, data: st.DataObject, count: int) -> None:
+        for writer in self.writers:
+            for _ in range(count):
+                if not writer.runs:
+                    self.write_by(writer, data.draw(st.sampled_from(["put", "copy", "block"])))
+
+    # Reading.
+
+    @precondition(lambda self: self.readers)
+    @rule(data=st.data(), limit=st.integers(1, 200))
+    def take(self, data: st.DataObject, limit: int) -> None:
+        reader = data.draw(st.sampled_from(self.readers))
+        run = self.act(reader, lambda: reader.end.take(limit, timeout_s=0))
+        if run is not None:
+            assert 1 <= run.count <= limit
+            reader.runs.append(run)
+            self.check_delivered(reader, run)
+
+    @precondition(lambda self: self.readers)
+    @rule(limit=st.integers(1, 5), count=st.integers(1, 10))
+    def take_and_release_many(self, limit: int, count: int) -> None:
+        for reader in self.readers:
+            for _ in range(count):
+                run = self.act(reader, lambda reader=reader: reader.end.take(limit, timeout_s=0))
+                if run is not None:
+                    self.check_delivered(reader, run)
+                    self.released[reader.group].update(events_of(run))
+                    self.act(reader, lambda reader=reader, run=run: reader.end.release(run))
+
+    def check_delivered(self, reader: Member, run: Run) -> None:
+        group = reader.group
+        held = {
+            event
+            for other in self.readers + self.dead
+            if other.group == group
+            for other_run in other.runs
+            if other_run is not run
+            for event in events_of(other_run)
+        }
+        for event in events_of(run):
+            assert event in self.published, f"event {event} was never published"
+            assert event not in self.released[group], f"{group} gets event {event} again"
+            assert event not in held, f"two readers of {group} have event {event}"
+            if event not in self.disturbed[group]:
+                writer = self.writer_of[event]
+                assert event > reader.last_seen.get(writer, -1), f"event {event} comes too late"
+                reader.last_seen[writer] = event
+
+    @precondition(lambda self: any(reader.runs for reader in self.readers))
+    @rule(data=st.data())
+    def release(self, data: st.DataObject) -> None:
+        reader, run = self.draw_taken(data)
+        self.released[reader.group].update(events_of(run))
+        self.act(reader, lambda: reader.end.release(run))
+
+    @precondition(lambda self: any(reader.runs for reader in self.readers))
+    @rule(data=st.data())
+    def requeue(self, data: st.DataObject) -> None:
+        reader, run = self.draw_taken(data)
+        self.disturb_taken(reader)
+        self.act(reader, lambda: reader.end.requeue(run))
+
+    @precondition(lambda self: any(not reader.runs for reader in self.readers))
+    @rule(data=st.data(), fails=st.booleans())
+    def read_one(self, data: st.DataObject, fails: bool) -> None:
+        reader = data.draw(st.sampled_from([reader for reader in self.readers if not reader.runs]))
+        if not any(event not in self.released[reader.group] for event in self.published):
+            return
+        run = self.act(reader, lambda: reader.end.take(1, timeout_s=0))
+        if run is None:
+            return
+        self.disturb_taken(reader)
+        self.act(reader, lambda: reader.end.requeue(run))  # now it does not wait
+        self.act(reader, lambda: self.read_in_block(reader, fails))
+
+    def read_in_block(self, reader: Member, fails: bool) -> None:
+        if fails:
+            with pytest.raises(LookupError), reader.end:
+                self.disturb_taken(reader)
+                raise LookupError
+        else:
+            with reader.end as (metadata, data):
+                event = checked_counter(metadata, data)
+                assert event in self.published and event not in self.released[reader.group]
+                self.released[reader.group].add(event)
+
+    def draw_taken(self, data: st.DataObject) -> tuple[Member, Run]:
+        """Draw a run that a reader has, and take a part of it off."""
+        reader = data.draw(st.sampled_from([reader for reader in self.readers if reader.runs]))
+        run = reader.runs.pop(data.draw(st.integers(0, len(reader.runs) - 1)))
+        count = data.draw(st.integers(1, run.count))
+        if count < run.count:
+            run, rest = run.split(count)
+            reader.runs.append(rest)
+        return reader, run
+
+    # Ends and deaths.
+
+    @precondition(lambda self: any(not member.runs for member in self.writers + self.readers))
+    @rule(data=st.data())
+    def close(self, data: st.DataObject) -> None:
+        member = data.draw(st.sampled_from([m for m in self.writers + self.readers if not m.runs]))
+        if member in self.readers:
+            self.disturb_taken(member)
+        self.act(member, member.end.close)
+        member.ring.close()
+        self.succeed(member)
+
+    @rule(data=st.data(), step=st.integers(1, 60), late=st.booleans())
+    def writer_dies(self, data: st.DataObject, step: int, late: bool) -> None:
+        writer = data.draw(st.sampled_from(self.writers))
+        action = data.draw(st.sampled_from(["reserve", "close", "publish" if writer.runs else "put"]))
+        events: list[int] = []
+        deed: Callable[[], object] = writer.end.close
+        if action == "reserve":
+            deed = lambda: writer.end.reserve(3, timeout_s=0)  # noqa: E731
+        elif action == "publish":
+            run = writer.runs[0]
+            events = self.write_into(writer, run)
+            deed = lambda: writer.end.publish(run)  # noqa: E731
+        elif action == "put":
+            run = self.act(writer, lambda: writer.end.reserve(1, timeout_s=0))
+            if run is None:  # it would wait
+                return
+            self.act(writer, lambda: writer.end.abandon(run))
+            events = [self.new_event(writer)]
+            deed = lambda: self.write_in_some_way(writer, events[0], "put")  # noqa: E731
+        before = self.ring.statistics()
+        self.act(writer, lambda: die_at(step, deed))
+        after = self.ring.statistics()
+        assert after.written - before.written in (0, len(events))
+        self.published.update(events[: after.written - before.written])
+        self.discarded += after.discarded_while_paused - before.discarded_while_paused
+        self.die(writer, late)
+
+    @precondition(lambda self: self.readers)
+    @rule(data=st.data(), step=st.integers(1, 60), late=st.booleans())
+    def reader_dies(self, data: st.DataObject, step: int, late: bool) -> None:
+        reader = data.draw(st.sampled_from(self.readers))
+        action = data.draw(
+            st.sampled_from(["take", "close", *(["release", "requeue"] if reader.runs else [])])
+        )
+        run = reader.runs[0] if reader.runs else None
+        deed: Callable[[], object] = {
+            "take": lambda: reader.end.take(3, timeout_s=0),
+            "close": reader.end.close,
+            "release": lambda: reader.end.release(run),
+            "requeue": lambda: reader.end.requeue(run),
+        }[action]
+        self.disturb_taken(reader)
+        if late or action in ("close", "requeue"):  # what waits may be in its hands when it dies
+            self.disturbed[reader.group] |= self.published - self.released[reader.group]
+        if action in ("close", "requeue"):  # others may have it from now on
+            reader.runs.clear()
+        events = events_of(run) if run is not None else []
+        before = self.ring.statistics().read[reader.group]
+        self.act(reader, lambda: die_at(step, deed))
+        released = self.ring.statistics().read[reader.group] - before
+        assert released in (0, len(events) if action == "release" else 0)
+        if released:
+            self.released[reader.group].update(events)
+            reader.runs.pop(0)
+        self.die(reader, late)
+
+    def die(self, member: Member, late: bool) -> None:
+        member.ring.close()  # as the kernel does
+        self.succeed(member)
+        self.dead.append(member)
+        if not late:
+            self.recover_from(member)
+
+    @precondition(lambda self: self.dead)
+    @rule(data=st.data())
+    def recover(self, data: st.DataObject) -> None:
+        self.recover_from(data.draw(st.sampled_from(self.dead)))
+
+    def recover_from(self, member: Member) -> None:
+        self.dead.remove(member)
+        self.ring.recover(member.pid)
+        assert self.ring.recover(member.pid).redelivered == 0
+
+    def disturb_taken(self, reader: Member) -> None:
+        """Note that all that a reader has may be delivered again, later than what comes after it."""
+        columns = self.ring.table.groups[self.groups.index(reader.group)]
+        taken = (columns.all_taken > columns.all_released) & (columns.all_reader == reader.end._member)
+        self.disturbed[reader.group].update(self.ring.all_metadata["counter"][taken].tolist())
+
+    # From outside.
+
+    @rule(paused=st.sampled_from([True, False, False, False]))
+    def pause_or_resume(self, paused: bool) -> None:
+        (self.ring.pause if paused else self.ring.resume)()
+
+    @rule(data=st.data())
+    def double_a_token(self, data: st.DataObject) -> None:
+        table = self.ring.table
+        slot = data.draw(st.integers(0, self.ring.slot_count - 1))
+        queues = [(self.ring.free, [group.released[slot] for group in table.groups] or [table.written[slot]])]
+        queues += [(queue, [table.written[slot]]) for queue in self.ring.ready]
+        queue, generations = data.draw(st.sampled_from(queues))
+        age = data.draw(st.integers(0, min(2, min(generations))))
+        queue.push(pack_token(min(generations) - age << 16 | slot))
+
+    @invariant()
+    def observers_see_whole_events(self) -> None:
+        with mock.patch("mimocorb_dist.ring.observer._ATTEMPTS", 2):
+            event = BufferObserver(self.ring).latest()
+        if event is not None:
+            assert checked_counter(*event) in self.published
+
+    @invariant()
+    def slots_and_books_are_right(self) -> None:
+        check_table(self.ring)
+        statistics = self.ring.statistics()
+        assert statistics.written == len(self.published)
+        assert statistics.read == {group: len(events) for group, events in self.released.items()}
+        assert statistics.discarded_while_paused == self.discarded
+        assert self.limit is None or statistics.written <= self.limit
+        if not self.dead:
+            for queue, columns in zip(self.ring.ready, self.ring.table.groups, strict=True):
+                waits = bool((columns.all_taken < self.ring.table.all_written).any())
+                assert not waits or readable(queue), "readers would sleep"
+
+    def teardown(self) -> None:
+        if not hasattr(self, "ring"):
+            return
+        try:
+            self.finish()
+        finally:
+            for member in self.writers + self.readers:
+                member.ring.close()
+            self.ring.close()
+            for patch in self.patches:
+                patch.stop()
+            shutil.rmtree(self.directory)
+
+    def finish(self) -> None:
+        """End all in order, and check that every event went to every group once, and that no slot is lost."""
+        for member in tuple(self.dead):
+            self.recover_from(member)
+        for reader in self.readers:
+            for run in reader.runs:
+                self.released[reader.group].update(events_of(run))
+                self.act(reader, lambda reader=reader, run=run: reader.end.release(run))
+            self.act(reader, reader.end.close)
+        for writer in self.writers:
+            for run in reversed(writer.runs):
+                self.act(writer, lambda writer=writer, run=run: writer.end.abandon(run))
+            self.act(writer, writer.end.close)
+        self.ring.resume()
+        self.ring.expect_writers(0)
+        for group in self.groups:
+            reader = BufferReader(self.ring, group)
+            with pytest.raises(EndOfStream):
+                while (run := reader.take(7, timeout_s=0)) is not None:
+                    events = events_of(run)
+                    assert not self.released[group].intersection(events)
+                    self.released[group].update(events)
+                    reader.release(run)
+            assert self.released[group] == self.published
+            reader.close()
+        assert self.ring.drained
+        if self.limit is not None:
+            assert self.ring.header[Header.EVENTS_LEFT] == self.limit - len(self.published)
+            self.ring.limit_events(1 << 20)
+        assert claimable_slots(self.ring) == self.ring.slot_count
+
+
+def events_of(run: Run) -> list[int]:
+    """Return the counters of a run's events after checking their content."""
+    return [checked_counter(run.metadata[k], run.data[k]) for k in range(run.count)]
+
+
+TestRingModel = RingMachine.TestCase
+TestRingModel.settings = settings(
+    max_examples=60,
+    stateful_step_count=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+)
