@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -62,6 +61,7 @@ def save(io):
             file.write(f"{int(data['number'][0])}\\n")
             file.flush()
             time.sleep(io.get("takes_s", 0))
+    print(f"saved by {io.name}")
 
 def look(io):
     for data, metadata in Observer(io)():
@@ -174,7 +174,7 @@ class Started:
         return [
             child
             for child in psutil.Process(self.process.pid).children(recursive=True)
-            if name in child.cmdline() or f"mimocorb_dist.{name}" in child.cmdline()
+            if {name, f"mimocorb_dist.{name}"} & set(_command_line(child))
         ]
 
     def interrupt(self) -> None:
@@ -198,12 +198,22 @@ class Started:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
+        if self.process.poll() is None:  # the test has failed: nothing is to be left behind
+            children = psutil.Process(self.process.pid).children(recursive=True)
             self.process.kill()
+            for child in children:
+                child.kill()
         for stream in (self.process.stdin, self.process.stdout):
             if stream is not None:
                 stream.close()
         self.process.wait()
+
+
+def _command_line(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:  # it has just ended
+        return []
 
 
 def run_directory(folder: Path) -> Path:
@@ -226,7 +236,3 @@ def saved(folder: Path, name: str = "save") -> list[int]:
     """Return the numbers that the workers `save` wrote, file by file."""
     files = sorted(run_directory(folder).glob(f"{name}.*.txt"))
     return [int(line) for file in files for line in file.read_text().split()]
-
-
-def alive(pid: int) -> bool:
-    return psutil.pid_exists(pid) and os.path.exists(f"/proc/{pid}/exe")

@@ -47,7 +47,8 @@ def test_a_run_ends_by_itself_with_status_0_and_a_complete_directory(tmp_path):
     assert sorted(saved(tmp_path)) == list(range(0, 1000, 2))
     files = {path.name for path in run_directory(tmp_path).iterdir()}
     assert {"run.json", "setup.yaml", "data_flow.svg", "stats.csv", "logs"} <= files
-    assert "Importer finished: 1000 events" in (run_directory(tmp_path) / "logs" / "source.log").read_text()
+    assert "saved by save\n" in (run_directory(tmp_path) / "logs" / "save.log").read_text()
+    assert "save.0 | saved by save" in output
 
 
 def test_ctrl_c_stops_the_importer_and_drains(tmp_path):
@@ -238,7 +239,12 @@ def test_when_the_node_is_killed_its_processes_end_and_the_next_start_cleans_up(
         run.process.kill()
         run.process.wait()
         eventually(lambda: not any(child.is_running() for child in children), 30.0)
-    left = [path for path in runtime_directories() if str(setup) in (path / "broker.json").read_text()]
+    left = [
+        job.parent
+        for path in runtime_directories()
+        for job in path.glob("broker.json")
+        if str(setup) in job.read_text()
+    ]
     assert left
     assert load_run(run_directory(tmp_path))["run"]["state"] == "failed"
     other = write_setup(tmp_path / "next", SOURCE="events: 10")
