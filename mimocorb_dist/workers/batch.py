@@ -10,10 +10,10 @@ from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from .fit import describe_value, fill, misfit
+from .fit import describe_value
 from .importer import Source
+from .many import as_bytes, chosen_events, events_for, write_events
 from .processor import one_for_each
 from .stopping import Calls, WorkerStop, calls
 from .template import MANY, Template, Unusable, counter_of
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from mimocorb_dist.ring import BufferWriter
 
     from .io import Data, Metadata
+    from .many import Index
 
 LIMIT = 1024
 """Most events in a batch, unless the template is made with another `limit`."""
 
-_Index = npt.NDArray[np.int64]
+_Part = tuple["BufferWriter", "Data", "Metadata", "Index | None"]
 
 
 class BatchImporter(Source):
@@ -166,7 +167,7 @@ class BatchExporter(_Reading):
                         break
                     count = len(data)
                     for writer in self.writers:
-                        writer.write(data, metadata)
+                        write_events(writer, data, metadata)
                     yield data, metadata
                 io.events += count
         except WorkerStop:
@@ -207,8 +208,8 @@ class _Working(_Reading):
                     if data is None or metadata is None:
                         break
                     count = len(data)
-                    for writer, index, values in self._results(ufunc(data), data):
-                        writer.write(values, metadata if index is None else metadata[index])
+                    for part in self._results(ufunc(data), data, metadata):
+                        write_events(*part)
                 io.events += count
         except WorkerStop:
             self.logger.info("%s: ended while waiting for an event", kind)
@@ -217,8 +218,8 @@ class _Working(_Reading):
         io.shutdown_sinks()
         self.logger.debug("%s finished: %d events", kind, io.events)
 
-    def _results(self, result: Any, data: Data) -> list[tuple[BufferWriter, _Index | None, Data]]:
-        """Return what goes to which sink: writer, numbers of the events concerned (None: all), their data."""
+    def _results(self, result: Any, data: Data, metadata: Metadata) -> list[_Part]:
+        """Return what goes to which sink: arguments of `write_events`."""
         raise NotImplementedError
 
 
@@ -236,7 +237,7 @@ class BatchFilter(_Working):
 
     SAME_TYPE = True
 
-    def _results(self, result: Any, data: Data) -> list[tuple[BufferWriter, _Index | None, Data]]:
+    def _results(self, result: Any, data: Data, metadata: Metadata) -> list[_Part]:
         if not isinstance(result, (list, tuple)):
             masks: Iterable[Any] = [result] * len(self.writers)
         elif len(result) == len(self.writers):
@@ -249,11 +250,7 @@ class BatchFilter(_Working):
         chosen = [
             (writer, chosen_events(mask, len(data))) for writer, mask in zip(self.writers, masks, strict=True)
         ]
-        return [
-            (writer, index, data if index is None else take(data, index))
-            for writer, index in chosen
-            if index is None or len(index)
-        ]
+        return [(writer, data, metadata, index) for writer, index in chosen if index is None or len(index)]
 
 
 class BatchProcessor(_Working):
@@ -273,10 +270,10 @@ class BatchProcessor(_Working):
     ...     BatchProcessor(io)(ufunc)
     """
 
-    def _results(self, result: Any, data: Data) -> list[tuple[BufferWriter, _Index | None, Data]]:
+    def _results(self, result: Any, data: Data, metadata: Metadata) -> list[_Part]:
         if result is None:
             return []
-        parts = []
+        parts: list[_Part] = []
         for writer, item in zip(self.writers, one_for_each(result, len(self.writers)), strict=True):
             if item is None:
                 continue
@@ -288,68 +285,5 @@ class BatchProcessor(_Working):
             events = events_for(values, writer)
             if len(events) != count:
                 raise Unusable(f"the function returned {len(events)} events for {count} of the source")
-            parts.append((writer, chosen, events))
+            parts.append((writer, events, metadata if chosen is None else metadata[chosen], None))
         return parts
-
-
-def chosen_events(choice: Any, count: int, or_numbers: bool = False) -> _Index | None:
-    """Return the numbers of the events that a function's result chooses; None for all.
-
-    Raises
-    ------
-    Unusable
-        If it is neither a truth value, nor one for each of `count` events, nor, with `or_numbers`, numbers of
-        events.
-    """
-    if choice is None or choice is False:
-        return np.empty(0, dtype=np.int64)
-    if choice is True:
-        return None
-    array = np.asarray(choice)
-    if array.dtype == np.bool_ and array.ndim == 0:
-        return chosen_events(bool(array), count)
-    if array.dtype == np.bool_ and array.shape == (count,):
-        return None if array.all() else np.flatnonzero(array)
-    if or_numbers and array.ndim == 1 and array.dtype.kind in "iu" and ((array >= 0) & (array < count)).all():
-        return array.astype(np.int64)
-    raise Unusable(
-        f"the function chose events by {describe_value(choice)}; return {count} truth values, one an event"
-    )
-
-
-def events_for(value: Any, sink: BufferWriter) -> Data:
-    """Return data of many events of a sink, shape (k, data_length), made from what a function gave."""
-    example = sink.data_example
-    if type(value) is np.ndarray and value.dtype == example.dtype and value.shape[1:] == example.shape:
-        return value
-    first = next(iter(value.values()), None) if isinstance(value, dict) else value
-    try:
-        target = np.empty((len(first), example.size), example.dtype)  # type: ignore[arg-type]
-    except TypeError:
-        raise Unusable(f"{describe_value(value)} is no array of events of buffer {sink.name}") from None
-    try:
-        fill(target, _as_rows(value, target))
-    except (TypeError, ValueError) as error:
-        raise Unusable(misfit(value, sink.name, target, error)) from error
-    return target
-
-
-def _as_rows(value: Any, target: Data) -> Any:
-    """Make arrays with one number for each event columns, if an event has the length 1."""
-    if isinstance(value, dict):
-        return {name: _as_rows(column, target) for name, column in value.items()}
-    array = np.asarray(value)
-    return array[:, np.newaxis] if array.ndim == 1 and target.shape[1] == 1 else array
-
-
-def as_bytes(data: Data) -> npt.NDArray[np.uint8]:
-    """View events, shape (k, data_length), as bytes: numpy copies those many times faster than records."""
-    if data.strides[-1] != data.itemsize and data.shape[-1] > 1:
-        data = np.ascontiguousarray(data)
-    return data.view(np.uint8)
-
-
-def take(data: Data, index: _Index) -> Data:
-    """Copy chosen events, shape (k, data_length), into an array of their own."""
-    taken: Data = as_bytes(data)[index].view(data.dtype)
-    return taken

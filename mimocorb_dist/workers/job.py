@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mimocorb_dist.errors import SetupError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class WorkerJob:
 
     def to_json(self) -> str:
         """Write the job as JSON."""
-        values = asdict(self)
+        values = asdict(self) | {"config": _encoded(self.config)}
         for key in ("run_dir", "setup_dir", "file"):
             values[key] = None if values[key] is None else str(values[key])
         return json.dumps(values)
@@ -81,13 +85,54 @@ class WorkerJob:
         """
         try:
             values = json.loads(text)
+            values["config"] = _decoded(values.get("config") or {})
             for key in ("run_dir", "setup_dir", "file"):
                 values[key] = None if values.get(key) is None else Path(values[key])
             for key in ("sources", "sinks", "observes"):
                 values[key] = tuple(values.get(key) or ())
             return cls(**values)
-        except (AttributeError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise SetupError(
                 f"this is not the job of a worker ({error}); "
                 "worker processes are started by `mimocorb-node start`"
             ) from error
+
+
+# YAML knows more than JSON: keys that are no text, dates, bytes, sets. These become {_MARK: [kind, value]}.
+_MARK = "!mimocorb"
+
+
+def _encoded(value: Any) -> Any:
+    if isinstance(value, dict):
+        if all(isinstance(key, str) for key in value) and _MARK not in value:
+            return {key: _encoded(item) for key, item in value.items()}
+        return {_MARK: ["map", [[_encoded(key), _encoded(item)] for key, item in value.items()]]}
+    if isinstance(value, (list, tuple)):
+        return [_encoded(item) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return {_MARK: ["set", [_encoded(item) for item in value]]}
+    if isinstance(value, bytes):
+        return {_MARK: ["bytes", value.hex()]}
+    if isinstance(value, (datetime, date)):
+        return {_MARK: [type(value).__name__, value.isoformat()]}
+    return value
+
+
+def _decoded(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_decoded(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if _MARK not in value:
+        return {key: _decoded(item) for key, item in value.items()}
+    kind, content = value[_MARK]
+    return _DECODERS[kind](content)
+
+
+_DECODERS: dict[str, Callable[[Any], Any]] = {
+    "map": lambda pairs: {_decoded(key): _decoded(item) for key, item in pairs},
+    "set": lambda items: {_decoded(item) for item in items},
+    "bytes": bytes.fromhex,
+    "datetime": datetime.fromisoformat,
+    "date": date.fromisoformat,
+}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 import pkgutil
 from typing import TYPE_CHECKING, Any
 
@@ -62,12 +63,27 @@ def load_function(function: str, file: Path | None) -> Callable[..., Any]:
 
 
 def _member(module: ModuleType, name: str, where: str) -> Callable[..., Any]:
-    function = getattr(module, name, None)
+    function: Any = getattr(module, name, None)
     if callable(function):
+        _check_signature(function, name, where)
         return function  # type: ignore[no-any-return]
     own = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
     what = "no function" if function is None else "something, but no function,"
     raise SetupError(f"{where} has {what} {name!r}{_nearest(name, own)}")
+
+
+def _check_signature(function: Callable[..., Any], name: str, where: str) -> None:
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # some functions written in C tell nothing about it
+        return
+    try:
+        signature.bind(None)
+    except TypeError as error:
+        raise SetupError(
+            f"{where}: {name}{signature} cannot be called with one argument, the worker's BufferIO "
+            f"({error}); declare it as `def {name}(io):`"
+        ) from error
 
 
 def _nearest(name: str, known: list[str]) -> str:

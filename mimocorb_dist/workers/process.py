@@ -9,9 +9,10 @@ import re
 import signal
 import sys
 import traceback
+from types import CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
-from mimocorb_dist.errors import MimocorbError, RingError, UfuncError
+from mimocorb_dist.errors import MimocorbError, RingError, SetupError, UfuncError
 from mimocorb_dist.ring import BufferObserver, BufferReader, BufferWriter, Ring
 
 from .io import BufferIO
@@ -71,20 +72,8 @@ def run(job_path: Path, status: StatusPipe, control: ControlPipe) -> int:
             return FAILED
         status.send(state="running")
         watch.start()
-        try:
-            call(function, io)
-        except RingError:
-            if not any(writer.ring.limit_reached for writer in io.write):
-                raise
-            io.logger.info("ended at the event limit of the run")
-        io.stop.deferred = True
-        io.finish()
-    except WorkerStop:
-        io.stop.deferred = True
-        io.logger.info("ended as asked")
-        io.finish()
+        work(function, io)
     except BaseException as error:  # noqa: BLE001 (whatever ends the worker has to be reported)
-        io.stop.deferred = True
         watch.end()
         _report_failure(status, error)
         io.fail(error)
@@ -95,14 +84,34 @@ def run(job_path: Path, status: StatusPipe, control: ControlPipe) -> int:
     return DONE
 
 
+def work(function: Callable[[BufferIO], Any], io: BufferIO) -> None:
+    """Call the user's function, and finish when it has ended in one of the good ways."""
+    try:
+        call(function, io)
+    except WorkerStop:
+        io.logger.info("ended as asked")
+    except RingError:
+        if not any(writer.ring.limit_reached for writer in io.write):
+            raise
+        io.logger.info("ended at the event limit of the run")
+    io.finish()
+
+
 @calls(Calls.FUNCTION)
 def call(function: Callable[[BufferIO], Any], io: BufferIO) -> None:
     """Call the user's function; leaving it by ``sys.exit()`` is a good end, too."""
     try:
-        function(io)
+        result = function(io)
     except SystemExit as ended:
         if ended.code not in (None, 0):
             raise
+        return
+    if isinstance(result, (GeneratorType, CoroutineType)):
+        raise SetupError(
+            f"worker {io.name}: its function {function.__name__} has done nothing but return a "
+            f"{type(result).__name__}; a worker's function works when it is called, "
+            "and the function with `yield` is given to an Importer"
+        )
 
 
 @calls(Calls.FUNCTION)

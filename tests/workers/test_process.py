@@ -421,6 +421,19 @@ def test_a_setup_error_of_a_template_is_reported(bench, start):
     assert worker.ended() == 1
 
 
+@pytest.mark.parametrize("code", ["def work(io):\n    yield 1\n", "async def work(io):\n    pass\n"])
+def test_a_function_that_only_returns_a_generator_is_told(start, code):
+    worker = start(code, "work").go()
+    assert "has done nothing but return a" in worker.expect("failed")["error"]
+    assert worker.ended() == 1
+
+
+def test_a_function_that_takes_something_else_is_told_before_the_start(start):
+    worker = start("def work():\n    pass\n", "work")
+    assert "work() cannot be called with one argument" in worker.expect("failed")["error"]
+    assert worker.ended() == 2
+
+
 def test_leaving_by_sys_exit_is_good_with_zero_only(bench, start):
     for number, (argument, state) in enumerate((("", "finished"), ("'no device'", "failed"))):
         worker = start(f"import sys\ndef work(io):\n    sys.exit({argument})\n", "work", number=number).go()
