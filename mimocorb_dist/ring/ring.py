@@ -392,8 +392,9 @@ class Ring:
     def _recover_writer(self, member: int) -> int:
         with self.free:
             freed = self.table.give_back_claimed(member)
-            if self.header[Header.EVENTS_LEFT] != UNLIMITED:
-                self.header[Header.EVENTS_LEFT] = self.header[Header.CLAIM_LIMIT] - self.table.claimed_total()
+            if self.header[Header.EVENTS_LEFT] != UNLIMITED:  # some that died may not have counted their claims
+                left = self.header[Header.CLAIM_LIMIT] - self.table.claimed_total()
+                self.header[Header.EVENTS_LEFT] = max(0, left)
             return freed
 
     def _rebuild_free_queue(self) -> None:
