@@ -59,6 +59,52 @@ class _StepCounter:
         return self.trace
 
 
+# Processes that run until they are killed or told to end, and keep account of it.
+
+NEXT, SURE, STOP = 0, 1, 2
+"""Words of a writer's ledger: how many events it began, how many are surely published; whether to end."""
+
+
+def write_for_ever(path: str, ledger_path: str, number: int, batch: int, data_length: int) -> None:
+    """Write events number, number + 10, number + 20, ... after those of this writer's predecessors."""
+    ledger = Ledger(ledger_path)
+    writer = BufferWriter(Ring.open(path))
+    while not ledger[STOP]:
+        first = ledger[NEXT]
+        if batch == 1:
+            ledger[NEXT] = first + 1
+            put(writer, 10 * first + number, data_length)
+            ledger[SURE] = first + 1
+            continue
+        with writer.batch(batch) as (metadata, data):
+            ledger[NEXT] = first + len(data)
+            for k in range(len(data)):
+                metadata[k : k + 1] = _metadata(10 * (first + k) + number)
+                data[k] = payload(10 * (first + k) + number, data_length)
+        ledger[SURE] = first + len(data)
+    writer.close()
+
+
+def read_to_the_end(path: str, seen_path: str, batch: int, strict: bool) -> None:
+    """Read events, and note before its release how often each was seen by this reader and its predecessors.
+
+    If `strict`, this is the only reader of its group, and gets the events of each writer in order.
+    """
+    seen = np.memmap(seen_path, np.uint8, "r+")
+    reader = BufferReader(Ring.open(path))
+    last: dict[int, int] = {}
+    while True:
+        with reader.batch(batch) if batch > 1 else reader as (metadata, data):
+            if metadata is None:
+                return
+            for k in range(len(metadata)):
+                counter = checked_counter(metadata[k : k + 1], data[k] if batch > 1 else data)
+                if strict:
+                    assert counter > last.get(counter % 10, -1), f"event {counter} comes too late"
+                    last[counter % 10] = counter
+                seen[counter] += 1
+
+
 # Writers: events 0, 1, 2, ...; STARTED counts those begun, DONE those surely published.
 
 

@@ -1,12 +1,13 @@
 """A ring against a model of it: any sequence of steps, and deaths in the middle of them.
 
-Writers and readers live in this process, each attached to the ring by itself and under a process number of its own.
-One dies by an exception raised at a line of the ring's code, as SIGKILL would end it there; what a real SIGKILL does
-to real processes is tested beside this.
+Writers and readers live in this process, each attached to the ring by itself and under a process number of its
+own. One dies by an exception raised at a line of the ring's code, as SIGKILL would end it there; what a real
+SIGKILL does to real processes is tested beside this.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -16,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -93,7 +93,7 @@ class RingMachine(RuleBasedStateMachine):
         self.directory = Path(tempfile.mkdtemp(prefix="ringtest-", dir=runtime_root()))
         self.pid = 1 << 23  # above those that the kernel gives
         self.patches = [
-            mock.patch.object(os, "getpid", lambda: self.pid),
+            mock.patch.object(os, "getpid", self.current_pid),
             mock.patch.object(Pace, "next", lambda pace, *_, **__: min(ahead, pace.share)),
         ]
         for patch in self.patches:
@@ -117,6 +117,10 @@ class RingMachine(RuleBasedStateMachine):
             self.start_writer()
             for group in groups:
                 self.start_reader(group)
+
+    def current_pid(self) -> int:
+        """Stand for `os.getpid`."""
+        return self.pid
 
     # Members.
 
@@ -200,7 +204,7 @@ class RingMachine(RuleBasedStateMachine):
             with writer.end as (metadata, data):
                 metadata[0], data[:] = (event, event * 0.5, event * 0.25), payload(event, LENGTH)
         else:
-            with pytest.raises(LookupError), writer.end as (metadata, data):
+            with contextlib.suppress(LookupError), writer.end as (metadata, data):
                 data["value"] = -1
                 raise LookupError
 
@@ -301,7 +305,7 @@ class RingMachine(RuleBasedStateMachine):
 
     def read_in_block(self, reader: Member, fails: bool) -> None:
         if fails:
-            with pytest.raises(LookupError), reader.end:
+            with contextlib.suppress(LookupError), reader.end:
                 self.disturb_taken(reader)
                 raise LookupError
         else:
@@ -424,7 +428,7 @@ class RingMachine(RuleBasedStateMachine):
         queues = [(self.ring.free, [group.released[slot] for group in table.groups] or [table.written[slot]])]
         queues += [(queue, [table.written[slot]]) for queue in self.ring.ready]
         queue, generations = data.draw(st.sampled_from(queues))
-        age = data.draw(st.integers(0, min(2, min(generations))))
+        age = data.draw(st.integers(0, min(2, *generations)))
         queue.push(pack_token(min(generations) - age << 16 | slot))
 
     @invariant()
@@ -477,12 +481,11 @@ class RingMachine(RuleBasedStateMachine):
         self.ring.expect_writers(0)
         for group in self.groups:
             reader = BufferReader(self.ring, group)
-            with pytest.raises(EndOfStream):
-                while (run := reader.take(7, timeout_s=0)) is not None:
-                    events = events_of(run)
-                    assert not self.released[group].intersection(events)
-                    self.released[group].update(events)
-                    reader.release(run)
+            while (run := take_or_end(reader)) is not None:
+                events = events_of(run)
+                assert not self.released[group].intersection(events)
+                self.released[group].update(events)
+                reader.release(run)
             assert self.released[group] == self.published
             reader.close()
         assert self.ring.drained
@@ -495,6 +498,16 @@ class RingMachine(RuleBasedStateMachine):
 def events_of(run: Run) -> list[int]:
     """Return the counters of a run's events after checking their content."""
     return [checked_counter(run.metadata[k], run.data[k]) for k in range(run.count)]
+
+
+def take_or_end(reader: BufferReader) -> Run | None:
+    """Take a run; None at the end of the stream."""
+    try:
+        run = reader.take(7, timeout_s=0)
+    except EndOfStream:
+        return None
+    assert run is not None, "the stream has not ended"
+    return run
 
 
 TestRingModel = RingMachine.TestCase
