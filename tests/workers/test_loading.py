@@ -32,5 +32,5 @@ def test_names_that_are_not_there_are_told_with_the_nearest(name, told):
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path):
-    with pytest.raises(SetupError, match="find.py: there is no such file; correct `file` of the worker"):
+    with pytest.raises(SetupError, match=r"find\.py: there is no such file; correct `file` of the worker"):
         load_function("find", tmp_path / "find.py")
