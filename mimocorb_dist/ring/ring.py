@@ -392,7 +392,7 @@ class Ring:
     def _recover_writer(self, member: int) -> int:
         with self.free:
             freed = self.table.give_back_claimed(member)
-            if self.header[Header.EVENTS_LEFT] != UNLIMITED:  # some that died may not have counted their claims
+            if self.header[Header.EVENTS_LEFT] != UNLIMITED:  # a dead writer may not have counted
                 left = self.header[Header.CLAIM_LIMIT] - self.table.claimed_total()
                 self.header[Header.EVENTS_LEFT] = max(0, left)
             return freed

@@ -1,7 +1,7 @@
 """Readers and writers that are killed at random moments while events flow at full rate.
 
-The test is the supervisor: after each death it recovers the ring and starts a successor. Events are numbered and
-their content follows from the number; each reader notes an event before it releases it.
+The test is the supervisor: after each death it recovers the ring and starts a successor. Events are
+numbered and their content follows from the number; each reader notes an event before it releases it.
 """
 
 from __future__ import annotations

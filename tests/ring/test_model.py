@@ -1,8 +1,8 @@
 """A ring against a model of it: any sequence of steps, and deaths in the middle of them.
 
-Writers and readers live in this process, each attached to the ring by itself and under a process number of its
-own. One dies by an exception raised at a line of the ring's code, as SIGKILL would end it there; what a real
-SIGKILL does to real processes is tested beside this.
+Writers and readers live in this process, each attached to the ring by itself and under a process number of
+its own. One dies by an exception raised at a line of the ring's code, as SIGKILL would end it there; what a
+real SIGKILL does to real processes is tested beside this.
 """
 
 from __future__ import annotations
