@@ -47,7 +47,7 @@ def _serve(job: BrokerJob, status: StatusPipe, control: ControlPipe) -> int:
     with ControlServer(job.host, job.port, security=job.security) as server:
         status.send(state="bound", port=server.port)
         topology = load(Path(job.setup))
-        return Broker(topology, plan(topology), job.run_id, server, orphaned).run()
+        return Broker(topology, plan(topology), job, server, orphaned).run()
 
 
 if __name__ == "__main__":

@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 
     from mimocorb_dist.topology import Plan
 
-SILENCE_S = 5.0
-"""A node that says nothing for so long has vanished."""
+QUIET_S = 5.0
+"""A node that says nothing for so long is talked about."""
+SILENCE_S = 20.0
+"""A node that says nothing for so long has vanished; links outlast a shorter break of the network."""
 
 COMMANDS = ("pause", "resume", "stop", "abort")
 SCOPES = ("roots", "all")
@@ -98,6 +100,8 @@ class RunControl:
         The setup, spread over its nodes.
     roots
         The buffers that importers write.
+    silence_s
+        How long a node may be silent before it has vanished, in s.
 
     Attributes
     ----------
@@ -118,8 +122,10 @@ class RunControl:
         Nodes that vanished.
     """
 
-    def __init__(self, plan: Plan, roots: tuple[str, ...] = ()) -> None:
+    def __init__(self, plan: Plan, roots: tuple[str, ...] = (), silence_s: float = SILENCE_S) -> None:
         self._plan = plan
+        self._silence_s = silence_s
+        self._quiet: set[str] = set()
         self._roots = roots
         self.state = State.WAITING
         self.registrations: dict[str, Registration] = {}
@@ -208,6 +214,9 @@ class RunControl:
         """Note that a node lives."""
         if node in self.registrations:
             self._heard_s[node] = now_s
+            if node in self._quiet:
+                self._quiet.remove(node)
+                self._notice(f"node {node} is back")
 
     def leave(self, node: str) -> None:
         """Let a node go that does not want to wait any longer.
@@ -315,8 +324,12 @@ class RunControl:
     def tick(self, now_s: float) -> None:
         """Look at the clock: nodes that vanished, and the end of the run's time."""
         for node in self.present:
-            if node not in self._closed and now_s - self._heard_s[node] > SILENCE_S:
-                self.node_lost(node, f"no word for {SILENCE_S:g} s")
+            silent_s = now_s - self._heard_s[node]
+            if silent_s > self._silence_s and node not in self._closed:
+                self.node_lost(node, f"no word for {self._silence_s:g} s")
+            elif silent_s > QUIET_S and node not in self._quiet:
+                self._quiet.add(node)
+                self._notice(f"no word from node {node} for {QUIET_S:g} s; waiting for it")
         if self.state in (State.RUNNING, State.PAUSED):
             if self._running_since_s is None:
                 self._running_since_s = now_s

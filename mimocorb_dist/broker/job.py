@@ -28,6 +28,8 @@ class BrokerJob:
         TCP port; None takes any free one.
     security
         As in the setup: None (loopback only) or ``none``.
+    silence_s
+        How long a node may be silent before it has vanished, in s.
     """
 
     setup: str
@@ -35,6 +37,7 @@ class BrokerJob:
     host: str
     port: int | None
     security: str | None
+    silence_s: float
 
     def to_json(self) -> str:
         """Return the job as JSON."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mimocorb_dist.wire.messages import Message
     from mimocorb_dist.wire.sockets import ControlServer, Request
 
+    from .job import BrokerJob
+
 log = logging.getLogger(__name__)
 
 TICK_S = 0.25
@@ -38,8 +40,8 @@ class Broker:
     ----------
     topology, plan
         The setup.
-    run_id
-        Id of the run.
+    job
+        What the node that started this broker told it.
     server
         The socket that nodes and clients speak to.
     orphaned
@@ -50,16 +52,16 @@ class Broker:
         self,
         topology: Topology,
         plan: Plan,
-        run_id: str,
+        job: BrokerJob,
         server: ControlServer,
         orphaned: Callable[[], bool],
     ) -> None:
         self._topology = topology
         self._plan = plan
-        self._run_id = run_id
+        self._run_id = job.run_id
         self._server = server
         self._orphaned = orphaned
-        self._control = RunControl(plan, topology.roots)
+        self._control = RunControl(plan, topology.roots, job.silence_s)
         self._peers: dict[str, bytes] = {}
         self._directory: RunDirectory | None = None
         self._started = datetime.now().astimezone()

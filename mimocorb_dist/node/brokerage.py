@@ -34,6 +34,8 @@ class BrokerProcess:
         Id of the run.
     host, port
         Where it listens; port None takes any free one.
+    silence_s
+        How long a node may be silent before it has vanished, in s.
     directory
         Where its job file is written.
     on_bound
@@ -50,6 +52,7 @@ class BrokerProcess:
         run_id: str,
         host: str,
         port: int | None,
+        silence_s: float,
         directory: Path,
         on_bound: Callable[[int], None],
         on_end: Callable[[str | None], None],
@@ -68,6 +71,7 @@ class BrokerProcess:
                     "host": host,
                     "port": port,
                     "security": topology.security,
+                    "silence_s": silence_s,
                 }
             ),
             encoding="utf-8",

@@ -118,6 +118,7 @@ class _Launch:
             run_id,
             host,
             port,
+            self._options.silence_s,
             runtime.path,
             on_bound=lambda bound: self._call(host, bound),
             on_end=self._broker_ended,

@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 CALL_EVERY_S = 0.05
 SAY_EVERY_S = 5.0
 REPORT_EVERY_S = 0.5
-SILENCE_S = 10.0
-"""A broker that says nothing for so long is gone."""
 LAST_WORD_S = 5.0
 """How long the broker may take to end a run in which this node has nothing left to do at once."""
 FAREWELL_S = 1.0
@@ -96,6 +94,7 @@ class NodeSession:
         self._registered = False
         self._asked_s = self._said_s = self._heard_s = 0.0
         self._give_up_s = time.monotonic() + options.wait_s
+        self._patience_s = 1.5 * options.silence_s
         self._words: deque[bytes] = deque(maxlen=_WAITING_WORDS)
         self._work: Work | None = None
         self._papers: Papers | None = None
@@ -183,13 +182,13 @@ class NodeSession:
         self._flush()
         if not self._registered:
             self._ask(now_s)
-        elif self._alone or now_s - self._heard_s < SILENCE_S:
+        elif self._alone or now_s - self._heard_s < self._patience_s:
             self._report()
         elif self._work is None:
             self._registered = False
             self._terminal.say(f"{self._me}the broker at {self._broker} has gone; waiting for it")
         else:
-            self._go_alone(f"the broker at {self._broker} has been silent for {SILENCE_S:g} s")
+            self._go_alone(f"the broker at {self._broker} has been silent for {self._patience_s:g} s")
         if self._work is None and not self._over and now_s > self._give_up_s:
             self._give_up()
         if not self._over:

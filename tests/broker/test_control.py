@@ -30,7 +30,7 @@ def registration(node, **changes):
 @pytest.fixture
 def control(tmp_path):
     topology, plan = planned(tmp_path, THREE_NODES)
-    return RunControl(plan, topology.roots)
+    return RunControl(plan, topology.roots, 5.0)
 
 
 def pushes(control):
@@ -269,7 +269,7 @@ def test_the_event_limit_goes_to_the_ring_that_the_importer_writes(control):
 
 def test_a_run_on_one_node_goes_through_the_same_states(tmp_path):
     topology, plan = planned(tmp_path, ONE_NODE)
-    control = RunControl(plan, topology.roots)
+    control = RunControl(plan, topology.roots, 5.0)
     control.register(registration("local"), 0.0)
     control.run_made("id", "run_1")
     control.node_ready("local", {})

@@ -123,13 +123,22 @@ def write_setup(folder: Path, text: str = ONE_HOST, **values: str) -> Path:
     return setup
 
 
+# The command line, with less patience than users need.
+_IMPATIENT = """
+from mimocorb_dist import cli, node
+full_options = node.StartOptions
+node.StartOptions = lambda **options: full_options(silence_s=6.0, **options)
+cli.main()
+"""
+
+
 class Started:
     """`mimocorb-node start` in a process of its own."""
 
     def __init__(self, setup: Path, *arguments: str, **popen: Any) -> None:
         self.setup = setup
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "mimocorb_dist.cli", "start", str(setup), *arguments],
+            [sys.executable, "-c", _IMPATIENT, "start", str(setup), *arguments],
             **(
                 {
                     "stdin": subprocess.DEVNULL,
