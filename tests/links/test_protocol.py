@@ -1,4 +1,4 @@
-"""The link protocol against a network that breaks: every event arrives once and in order, and every lease ends."""
+"""The link protocol on a network that breaks: every event arrives once and in order, every lease ends."""
 
 from __future__ import annotations
 
