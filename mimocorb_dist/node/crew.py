@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from mimocorb_dist.topology import WorkerPlan
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -33,12 +35,27 @@ class Phase(StrEnum):
     FAILED = "failed"
 
 
+FAILURES_OF_AN_EVENT = 3
+"""With `on_error: restart` an event is put aside when the function has failed so often in a row."""
+
+
 @dataclass(frozen=True)
 class Restart:
-    """Start the process again after a while."""
+    """Start the process again after a while.
+
+    Parameters
+    ----------
+    delay_s
+        After how long, in s.
+    why
+        What has happened.
+    aside
+        Whether the event that it failed on is to be put aside; `why` goes with it.
+    """
 
     delay_s: float
     why: str
+    aside: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,6 +78,8 @@ class _Member:
     went: bool = False
     dismissed: bool = False
     failure: str | None = None
+    traceback: str = ""
+    failures: int = 0
     said_finished: bool = False
     barren_deaths: int = 0
     events: int = 0
@@ -112,13 +131,14 @@ class Crew:
             case "failed":
                 where = f" ({message['where']})" if message.get("where") else ""
                 member.failure = f"{message.get('error', 'failed')}{where}"
+                member.traceback = str(message.get("traceback", ""))
 
     def _count(self, member: _Member, message: Mapping[str, Any]) -> None:
         counts = {name: value for name, value in message.items() if name != "state"}
         member.counts |= counts
         if counts.get("events", 0) > member.events:
             member.events = counts["events"]
-            member.barren_deaths = 0
+            member.barren_deaths = member.failures = 0
 
     def let_go(self, task: Task) -> None:
         """Note that a process was told to go."""
@@ -154,9 +174,37 @@ class Crew:
         if member.failure is None:
             member.failure = f"it ended with status {exit_code} without a word"
         self._errors[task.name] += 1
+        if member.went and self._may_fail(task) and self._restarts[task.name] < MAX_RESTARTS:
+            return self._failed(member)
         what = "could not start" if member.phase is Phase.STARTING else "failed"
         member.phase = Phase.FAILED
         return Gone(f"{_kind(task)} {task.label} {what}: {member.failure}")
+
+    def _may_fail(self, task: Task) -> bool:
+        """Whether the setup wants the run to go on without the event that a function failed on.
+
+        Which event that was is known only if it came from the only source.
+        """
+        return (
+            isinstance(task.plan, WorkerPlan) and task.plan.worker.on_error != "stop" and len(task.reads) < 2
+        )
+
+    def _failed(self, member: _Member) -> Restart:
+        task = member.task
+        assert isinstance(task.plan, WorkerPlan)  # links have no function that may fail
+        skips = task.plan.worker.on_error == "skip"
+        member.failures += 1
+        why = f"worker {task.label} failed: {member.failure}\n{member.traceback}".rstrip()
+        aside = bool(task.reads) and (skips or member.failures >= FAILURES_OF_AN_EVENT)
+        delay_s = BACK_OFF_S[min(member.failures - skips, len(BACK_OFF_S) - 1)]
+        self._begin_again(member)
+        return Restart(delay_s, why, aside)
+
+    def _begin_again(self, member: _Member) -> None:
+        self._restarts[member.task.name] += 1
+        self._past_events[member.task.name] += member.events
+        member.phase, member.events, member.said_finished = Phase.STARTING, 0, False
+        member.failure, member.traceback = None, ""
 
     def _killed(self, member: _Member, number: int) -> Restart | Gone:
         """A process that was killed is started again if no event is lost or doubled by that."""
@@ -173,9 +221,7 @@ class Crew:
             and member.barren_deaths < MAX_BARREN_DEATHS
             and self._restarts[task.name] < MAX_RESTARTS
         ):
-            self._restarts[task.name] += 1
-            self._past_events[task.name] += member.events
-            member.phase, member.events, member.said_finished = Phase.STARTING, 0, False
+            self._begin_again(member)
             return Restart(BACK_OFF_S[min(member.barren_deaths - 1, len(BACK_OFF_S) - 1)], why)
         member.phase = Phase.FAILED
         if task.is_importer and self.stopping:

@@ -43,6 +43,11 @@ class _Stream:
         assert event is not None
         return event
 
+    def settle(self) -> None:
+        """Count what was taken as rescued, and leave all other events where they are."""
+        self.advance()
+        self.close()
+
     def close(self) -> None:
         """Give back what is taken and not kept."""
         self._events.close()
@@ -77,6 +82,23 @@ class Rescuer:
     def adopt(self, ring: str, group: str) -> None:
         """Take care of a reader group that has lost all its readers, until the stream ends."""
         self._orphans.setdefault((ring, group), _Stream(self._rings[ring], group))
+
+    def put_aside(self, ring: str, group: str, why: str) -> None:
+        """Take out the first event that waits in a group, and note why.
+
+        Raises
+        ------
+        RunError
+            If the files cannot be written; the event stays where it was.
+        """
+        stream = _Stream(self._rings[ring], group)
+        if not stream.advance():
+            return
+        metadata, data = stream.take()
+        file = self._file(ring)
+        file.append(metadata, data)
+        file.note(f"event {int(metadata['counter'][0])}: {why}")
+        stream.settle()
 
     def work(self) -> None:
         """Take out what is there, for a short time; to be called again and again.

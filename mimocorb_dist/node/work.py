@@ -285,11 +285,25 @@ class Work:
         self._rings.recover(task, child.pid)
         meaning = self.crew.died(task, exit_code)
         if isinstance(meaning, Restart):
-            self._events.say(f"{meaning.why}; it is started again")
+            self._events.say(f"{meaning.why.splitlines()[0]}; it is started again")
+            if meaning.aside:
+                self._put_aside(task, meaning.why)
             self._pending_restarts[task] = self._loop.after(meaning.delay_s, lambda: self._restart(task))
         else:
             self._gone(task, child.pid, meaning)
         self._events.changed()
+
+    def _put_aside(self, task: Task, why: str) -> None:
+        """Rescue the event that a function has failed on: the first that waits, unless another reader took it.
+
+        If one did, it will fail there, too, until all readers of the group are down and the event is here.
+        """
+        for ring, group in task.reads:
+            if not any((ring, group) in other.reads for other in self._children):
+                try:
+                    self._rescuer.put_aside(ring, group, why)
+                except RunError as error:
+                    self._events.trouble(str(error))
 
     def _restart(self, task: Task) -> None:
         try:

@@ -77,6 +77,20 @@ class RescueFile:
         except OSError as error:
             raise self._error(error) from error
 
+    def note(self, text: str) -> None:
+        """Append a text to the log beside the file, `rescue/<buffer>.log`.
+
+        Raises
+        ------
+        RunError
+            If it cannot be written.
+        """
+        try:
+            with self._path.with_suffix(".log").open("a", encoding="utf-8") as file:
+                file.write(text + "\n\n")
+        except OSError as error:
+            raise self._error(error) from error
+
     def close(self) -> None:
         """Bring all to the disk, and close the file."""
         try:

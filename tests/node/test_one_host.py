@@ -377,3 +377,29 @@ def test_a_broker_that_is_killed_does_not_stop_the_data(tmp_path):
     assert content["run"]["state"] == "failed"
     assert_balanced(content)
     assert content["buffers"]["good"]["lost"] == 0
+
+
+@pytest.mark.parametrize(("on_error", "errors"), [("skip", 1), ("restart", 3)])
+def test_an_event_that_a_function_cannot_stand_is_put_aside_with_its_traceback(tmp_path, on_error, errors):
+    text = ONE_HOST.replace("number_of_processes: 2", f"on_error: {on_error}")
+    with Started(write_setup(tmp_path, text, SOURCE="events: 300", PICK="fails_at: 100")) as run:
+        run.ends(0)
+    content = record(tmp_path)
+    assert (content["run"]["state"], content["run"]["quality"]) == ("finished", "DEGRADED")
+    assert content["workers"]["pick"]["errors"] == errors
+    assert (content["buffers"]["raw"]["rescued"], content["buffers"]["raw"]["lost"]) == (1, 0)
+    assert_balanced(content)
+    assert saved(tmp_path) == [number for number in range(0, 300, 2) if number != 100]
+    note = (run_directory(tmp_path) / "rescue" / "raw.log").read_text()
+    assert note.startswith("event 100: worker pick.0 failed")
+    assert "cannot stand 100" in note
+
+
+def test_several_processes_put_the_right_event_aside(tmp_path):
+    text = ONE_HOST.replace("number_of_processes: 2", "number_of_processes: 2, on_error: skip")
+    with Started(write_setup(tmp_path, text, SOURCE="events: 300", PICK="fails_at: 100")) as run:
+        run.ends(0)
+    content = record(tmp_path)
+    assert content["buffers"]["raw"]["rescued"] == 1
+    assert_balanced(content)
+    assert sorted(saved(tmp_path)) == [number for number in range(0, 300, 2) if number != 100]
