@@ -1,7 +1,7 @@
 """One end of a link or view, started by its node.
 
-``python -m mimocorb_dist.links --job FILE --status-fd N --control-fd M RUN NODE LINK KIND``; the last four arguments
-only serve those who look at the list of processes.
+``python -m mimocorb_dist.links --job FILE --status-fd N --control-fd M RUN NODE LINK KIND``; the last four
+arguments only serve those who look at the list of processes.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class LinkJob:
     ports
         Receiver: first and last TCP port that may be used; None takes any free one.
     address
-        Sender: where the receiver listens, if known already; else it comes with ``{"do": "go", "address": ...}``.
+        Sender: where the receiver listens, if known already; else ``{"do": "go", "address": ...}`` tells.
     security
         The setup's security: None or "none".
     log_level
@@ -79,7 +79,8 @@ class LinkJob:
             job = cls(**values)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise SetupError(
-                f"this is not the job of a link ({error!r}); link processes are started by `mimocorb-node start`"
+                f"this is not the job of a link ({error!r}); "
+                "link processes are started by `mimocorb-node start`"
             ) from error
         if job.kind not in get_args(Kind) or job.release not in ("read", "published"):
             raise SetupError(f"link {job.link}: there is no kind {job.kind!r} with release {job.release!r}")

@@ -87,7 +87,7 @@ class LeaseTable:
         return self._slots[begin : begin + count].copy()
 
     def remove(self, sequences: Numbers) -> Numbers:
-        """End the leases of ascending sequence numbers and return their slots; leave out what is not leased."""
+        """End the leases of ascending sequence numbers, as far as there are any, and return their slots."""
         count = len(sequences)
         if count == 0 or len(self) == 0:
             return NO_NUMBERS

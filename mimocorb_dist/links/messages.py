@@ -81,9 +81,9 @@ class Hello:
 class Welcome:
     """Answers `Hello`.
 
-    All events below `next` have arrived, all below `stored` are in the receiver's ring, and all that have arrived
-    except `held` have been released.  `capacity` is the number of the ring's slots, `readers` that of the
-    processes that read there.
+    All events below `next` have arrived, all below `stored` are in the receiver's ring, and all that have
+    arrived except `held` have been released.  `capacity` is the number of the ring's slots, `readers` that of
+    the processes that read there.
     """
 
     next: int
@@ -111,7 +111,7 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class Released:
-    """All events below `stored` are in the receiver's ring; those in `ranges` are released, not told before."""
+    """All events below `stored` are in the receiver's ring, and those in `ranges` have been released."""
 
     stored: int
     ranges: Ranges
@@ -137,7 +137,7 @@ class Bye:
 
 @dataclass(frozen=True)
 class Look:
-    """A view's receiver wants the latest event: answered by a `Frame` of one event, of none if it is still the same."""
+    """Asks a view's sender for the latest event: a `Frame` answers, of no event if it is still the same."""
 
 
 LinkMessage: TypeAlias = Hello | Welcome | Refuse | Frame | Released | End | Done | Bye | Look

@@ -1,4 +1,4 @@
-"""When to send what has been taken: at once while little comes, a millisecond's worth together while much does."""
+"""When to send events: at once while few come, a millisecond's worth together while many do."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What goes into and comes out of the state machines of a link's two ends.
 
 `SenderState` and `ReceiverState` take an input and return the actions that follow from it; they do nothing
-themselves, the ends in `sender` and `receiver` do the I/O.  What the protocol promises, and why it is made so,
-stands in docs/design/links.md.
+themselves, the ends in `sender` and `receiver` do the I/O.  What the protocol promises, and why it is made
+so, stands in docs/design/links.md.
 """
 
 from __future__ import annotations
@@ -104,8 +104,8 @@ class Keep:
 class Store:
     """Receiver: copy events to these slots and publish them.
 
-    They are those from number `offset` on in the oldest frame that is kept; if they are its `last`, the frame is
-    done with.
+    They are those from number `offset` on in the oldest frame that is kept; if they are its `last`, the frame
+    is done with.
     """
 
     offset: int

@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 _LOOK_ROUND_S = 1.0
 """How often to count the readers of the ring."""
 _GATHER_S = 3e-4
-"""How long releases may gather while nothing else happens: readers may release a hundred thousand events a second."""
+"""How long releases may gather while nothing else happens: readers may release very many, one by one."""
 _MESSAGES_A_TURN = 16
 
 

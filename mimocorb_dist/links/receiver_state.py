@@ -1,7 +1,7 @@
 """The state machine of a link's receiving end.
 
-Invariants: all events below `received` have arrived, each one once; those below `stored` have been published in
-the target ring; an event is held from its arrival until it is released, and released only after it has been stored.
+Invariants: all events below `received` have arrived, each one once; those below `stored` have been published
+in the target ring; an event is held from its arrival until it is released, which follows its being stored.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class ReceiverState:
                 return [Finish()] if over else []
 
     def flush(self, now_s: float) -> list[ReceiverAction]:
-        """Tell the sender what has been stored and released since the last time; end the stream at its end."""
+        """Tell the sender what was stored and released since the last time; end the stream at its end."""
         actions: list[ReceiverAction] = []
         if self._peer is not None and (self._released or self.stored != self._told):
             actions.append(Send(Released(self.stored, self._take_released(), self.readers), self._peer))
@@ -162,7 +162,8 @@ class ReceiverState:
         if message.first != self.received or message.count < 1 or not fits or self.total is not None:
             return self._turn_away(
                 peer,
-                f"{message} does not follow {self.received} events, or finds no room ({self._free_count} slots)",
+                f"event {message.first} and {message.count} in all do not follow {self.received} events, "
+                f"or find no room in {self._free_count} slots",
             )
         self.received += message.count
         self._kept.append(self.received)

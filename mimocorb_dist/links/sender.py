@@ -1,4 +1,4 @@
-"""The sending end of a link: a reader of its ring that carries events to the receiver and holds their slots."""
+"""The sending end of a link: a reader of its ring that sends events on, and holds their slots meanwhile."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The state machine of a link's sending end.
 
 Events are numbered in the order in which they are taken from the ring.  A lease is a slot whose event the
-receiver has not released.  Invariants: leases are events below `taken`; all from `arrived` on are leased; on one
-connection events go out in ascending order without a gap.
+receiver has not released.  Invariants: leases are events below `taken`; all from `arrived` on are leased; on
+one connection events go out in ascending order without a gap.
 """
 
 from __future__ import annotations
@@ -167,8 +167,8 @@ class SenderState:
             or not self.stored <= message.stored <= message.next
         ):
             return self._fail(
-                f"the receiver expects event {message.next}, but {self.arrived} of {self.taken} had arrived before; "
-                "was it started anew? Start the whole run anew"
+                f"the receiver expects event {message.next}, but {self.arrived} of {self.taken} had arrived "
+                "before; was it started anew? Start the whole run anew"
             )
         self.phase = Phase.OPEN
         self._welcomes += 1
@@ -188,8 +188,8 @@ class SenderState:
         count = int(message.ranges[:, 1].sum())
         if not self.stored <= message.stored <= self._next or last > self._next or count > len(self.leases):
             return self._fail(
-                f"the receiver speaks of events that it cannot have (stored {message.stored}, released {count} up to "
-                f"{last}, sent {self._next}); use the same version of mimocorb_dist on all nodes"
+                f"the receiver speaks of events that it cannot have (stored {message.stored}, released "
+                f"{count} up to {last}, sent {self._next}); use the same mimocorb_dist on all nodes"
             )
         self.stored = message.stored
         self.arrived = max(self.arrived, self.stored)

@@ -1,6 +1,6 @@
 """A link's view of its rings: arrays of slot numbers, and the bytes that lie in them.
 
-Slots that lie together are sent and filled where they lie; scattered ones are gathered and scattered by numpy.
+Slots that lie together are sent and filled where they lie; for others numpy gathers and scatters.
 """
 
 from __future__ import annotations

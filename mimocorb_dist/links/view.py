@@ -1,6 +1,7 @@
-"""Views: the latest event of a buffer for observers on another node, at their own rate and over a channel of its own.
+"""Views: the latest event of a buffer, for observers on another node, over a channel of its own.
 
-The receiver asks, the sender answers with the latest event if it is a new one.  What is lost on the way is not sent again.
+The receiver asks, the sender answers with the latest event if it is a new one.  What is lost on the way is
+not sent again.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from mimocorb_dist.errors import LinkError, WireError
 from mimocorb_dist.links import messages
 from mimocorb_dist.links.end import FAREWELL_MS, LONGEST_WAIT_S, End
 from mimocorb_dist.links.messages import Bye, Done, Frame, Hello, LinkMessage, Look, Refuse
-from mimocorb_dist.links.slots import PART_BYTES, TargetSlots, terms_of
 from mimocorb_dist.links.sender import MAX_PART_BYTES, Connection
+from mimocorb_dist.links.slots import PART_BYTES, TargetSlots, terms_of
 from mimocorb_dist.ring import METADATA_DTYPE, BufferObserver, Ring
 from mimocorb_dist.wire.messages import SAME_VERSION
 from mimocorb_dist.wire.sockets import data_receiver
