@@ -1,0 +1,122 @@
+"""Hosts with addresses of their own on one machine: network namespaces on a switch, and ways to break their cables."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+_numbers = itertools.count(1)
+
+
+def require_namespaces() -> None:
+    """Skip the test where network namespaces cannot be made."""
+    if os.geteuid() != 0 or shutil.which("ip") is None or shutil.which("iptables") is None:
+        pytest.skip("needs root, iproute2 and iptables to make hosts in network namespaces")
+
+
+@dataclass(frozen=True)
+class Host:
+    """A host: a namespace, its address, and its port of the switch."""
+
+    name: str
+    namespace: str
+    address: str
+    switch: str
+    port: str
+
+    def command(self, *arguments: object) -> list[str]:
+        """Return a command line that runs on this host."""
+        return ["ip", "netns", "exec", self.namespace, *map(str, arguments)]
+
+    def popen(self, *arguments: object, cwd: Path, log: Path) -> subprocess.Popen[bytes]:
+        """Start a program on this host; what it prints goes to a file."""
+        with log.open("wb") as output:
+            return subprocess.Popen(
+                self.command(*arguments),
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+
+    def pull_cable(self) -> None:
+        """Let this host's port of the switch go down: both sides lose the carrier."""
+        _run("ip", "-n", self.switch, "link", "set", self.port, "down")
+
+    def plug_cable(self) -> None:
+        """Let it come up again."""
+        _run("ip", "-n", self.switch, "link", "set", self.port, "up")
+
+    def silence(self) -> None:
+        """Drop all packets to this host without a word: its connections are half-open."""
+        _run(*self.command("iptables", "-I", "INPUT", "!", "-i", "lo", "-j", "DROP"))
+
+    def listen_again(self) -> None:
+        """End `silence`."""
+        _run(*self.command("iptables", "-D", "INPUT", "!", "-i", "lo", "-j", "DROP"))
+
+    @contextlib.contextmanager
+    def resetting(self) -> Iterator[None]:
+        """Answer every packet of an existing connection with a reset."""
+        rule = ["-p", "tcp", "!", "-i", "lo", "-j", "REJECT", "--reject-with", "tcp-reset"]
+        _run(*self.command("iptables", "-I", "INPUT", *rule))
+        try:
+            yield
+        finally:
+            _run(*self.command("iptables", "-D", "INPUT", *rule))
+
+
+@contextlib.contextmanager
+def network(*names: str) -> Iterator[dict[str, Host]]:
+    """Make a switch and hosts on it; remove all at the end."""
+    require_namespaces()
+    tag = f"mc{os.getpid() % 100000}x{next(_numbers)}"
+    switch = f"{tag}sw"
+    hosts = {}
+    made = [switch]
+    try:
+        _run("ip", "netns", "add", switch)
+        _run("ip", "-n", switch, "link", "add", "br0", "type", "bridge")
+        _run("ip", "-n", switch, "link", "set", "br0", "up")
+        for number, name in enumerate(names, start=1):
+            namespace = f"{tag}h{number}"
+            host = Host(name, namespace, f"10.77.0.{number}", switch, f"p{number}")
+            made.append(namespace)
+            _run("ip", "netns", "add", namespace)
+            _run("ip", "-n", namespace, "link", "set", "lo", "up")
+            _run(
+                "ip",
+                "-n",
+                switch,
+                "link",
+                "add",
+                host.port,
+                "type",
+                "veth",
+                "peer",
+                "eth0",
+                "netns",
+                namespace,
+            )
+            _run("ip", "-n", switch, "link", "set", host.port, "master", "br0", "up")
+            _run("ip", "-n", namespace, "address", "add", f"{host.address}/24", "dev", "eth0")
+            _run("ip", "-n", namespace, "link", "set", "eth0", "up")
+            hosts[name] = host
+        yield hosts
+    finally:
+        for namespace in made:
+            subprocess.run(["ip", "netns", "delete", namespace], check=False, capture_output=True)
+
+
+def _run(*arguments: str) -> None:
+    done = subprocess.run(arguments, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, f"{' '.join(arguments)}: {done.stderr}"
