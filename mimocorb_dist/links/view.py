@@ -33,6 +33,8 @@ PERIOD_S = 0.04
 _PATIENCE_S = 2.0
 """After this time without an answer the receiver asks again, and the sender connects again."""
 _PAUSE_S = 0.5
+_FAREWELL_S = 5.0
+"""How long after the end of the stream a sender waits to show its last event."""
 
 
 class ViewSender(End):
@@ -58,7 +60,7 @@ class ViewSender(End):
         self._attempt = 0
         self._shown = b""  # metadata of the event sent last
         self._sent = 0
-        self._end_s: float | None = None  # when the end was told first
+        self._ended_s = 0.0
 
     def counts(self) -> dict[str, Any]:
         """Return what is reported once a second."""
@@ -83,8 +85,10 @@ class ViewSender(End):
         elif connection.is_broken(ready) or now_s - self._heard_s > _PATIENCE_S:
             self._disconnect(0)
             self._connect_s = now_s + _PAUSE_S
-        if self._end_s is not None and now_s - self._end_s > _PATIENCE_S:
-            self.finished = True  # a view promises nothing
+        if self._address is not None and self._ring.ended:
+            self._ended_s = self._ended_s or now_s
+            if now_s - self._ended_s > _FAREWELL_S:
+                self.finished = True  # nobody looks any more
 
     def _connect_if_due(self, now_s: float) -> None:
         if self._address is None or now_s < self._connect_s:
@@ -119,7 +123,6 @@ class ViewSender(End):
             parts = [data[begin : begin + PART_BYTES] for begin in range(0, len(data), PART_BYTES)]
             connection.send([messages.encode(Frame(self._sent, 1, shown)), *parts])
         elif ended:
-            self._end_s = self._end_s or now_s
             connection.send([messages.encode(messages.End(self._sent))])
         else:
             connection.send([messages.encode(Frame(self._sent, 0))])
