@@ -81,7 +81,7 @@ class ViewSender(End):
             self._connect_if_due(now_s)
         elif connection.socket in ready:
             self._heard_s = now_s
-            self._answer(messages.decode(connection.socket.recv()), connection, now_s)
+            self._answer(messages.decode(connection.socket.recv()), connection)
         elif connection.is_broken(ready) or now_s - self._heard_s > _PATIENCE_S:
             self._disconnect(0)
             self._connect_s = now_s + _PAUSE_S
@@ -100,10 +100,10 @@ class ViewSender(End):
         self._attempt += 1
         connection.send([messages.encode(Hello(self._terms, 1, self._attempt))])
 
-    def _answer(self, message: LinkMessage, connection: Connection, now_s: float) -> None:
+    def _answer(self, message: LinkMessage, connection: Connection) -> None:
         match message:
             case Look():
-                self._show(connection, now_s)
+                self._show(connection)
             case Done():
                 connection.send([messages.encode(Bye())])
                 self.finished = True
@@ -112,7 +112,7 @@ class ViewSender(End):
             case _:
                 raise LinkError(f"view {self.job.link}: the receiver sent {message}; {SAME_VERSION}")
 
-    def _show(self, connection: Connection, now_s: float) -> None:
+    def _show(self, connection: Connection) -> None:
         ended = self._ring.ended  # before looking: the last event comes before the end
         latest = self._observer.latest()
         shown = b"" if latest is None else latest[0].tobytes()
