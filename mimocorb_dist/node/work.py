@@ -294,7 +294,7 @@ class Work:
         self._events.changed()
 
     def _put_aside(self, task: Task, why: str) -> None:
-        """Rescue the event that a function has failed on: the first that waits, unless another reader took it.
+        """Rescue the event that a function has failed on: the first that waits, if no other reader took it.
 
         If one did, it will fail there, too, until all readers of the group are down and the event is here.
         """
