@@ -160,7 +160,9 @@ class _Launch:
         self._signals += 1
         if self._signals == 1:
             self._terminal.say("ending: importers stop, buffers drain (once more to end at once)")
-            self._sessions[self._spokesman].stop()
+            spokesman = self._sessions[self._spokesman]
+            for session in [spokesman] if spokesman.in_run else self._sessions.values():
+                session.stop()
         else:
             for session in self._sessions.values():
                 session.abort()

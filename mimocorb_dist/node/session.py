@@ -110,6 +110,11 @@ class NodeSession:
 
     # What its surroundings ask.
 
+    @property
+    def in_run(self) -> bool:
+        """Whether it has rings and processes: then the run can be ended for all nodes."""
+        return self._work is not None
+
     def call(self, broker: str) -> None:
         """Call the broker at an address, until it answers."""
         self._broker = broker
