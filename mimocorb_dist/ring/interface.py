@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .layout import METADATA_DTYPE
-
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -96,8 +94,8 @@ class Interface:
         self.buffer = ring
         self.name = ring.name
         self.slot_count = ring.slot_count
-        self.data_example: npt.NDArray[Any] = np.zeros(ring.spec.data_length, dtype=ring.spec.data_dtype)
-        self.metadata_example = np.zeros(1, dtype=METADATA_DTYPE)
+        self.data_example = ring.data_example
+        self.metadata_example = ring.metadata_example
         self.is_shutdown = _Flag(ring)
         self._views: list[tuple[npt.NDArray[np.void], npt.NDArray[Any]] | None] = [None] * ring.slot_count
 

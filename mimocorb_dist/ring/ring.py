@@ -80,6 +80,9 @@ class Ring:
         self.name = self.spec.name
         self.slot_count = self.spec.slot_count
         self.stride = self.spec.stride
+        self.data_length, self.data_dtype = self.spec.data_length, self.spec.data_dtype
+        self.data_example: npt.NDArray[Any] = np.zeros(self.data_length, dtype=self.data_dtype)
+        self.metadata_example = np.zeros(1, dtype=METADATA_DTYPE)
         self.layout = Layout(self.spec)
         self.table = SlotTable(self._memory, self.layout)
         self.header = self.table.header

@@ -223,12 +223,8 @@ class BufferWriter(Interface):
         """
         total = len(data)
         done = 0
-        as_bytes = (
-            data.dtype == self._dtype
-            and data.shape[1:] == (self.ring.spec.data_length,)
-            and data.flags.c_contiguous
-        )
-        flat = data.view(_BYTE).reshape(total, self._data_bytes) if as_bytes else None
+        fits = data.dtype == self._dtype and data.shape[1:] == (self.ring.spec.data_length,)
+        flat = data.view(_BYTE) if fits and data.strides[1] == data.itemsize else None
         while done < total:
             run = self.reserve(total - done)
             if run is None:
@@ -300,9 +296,9 @@ class BufferWriter(Interface):
         """End this writer: once all expected ones have, readers come to the end of the stream."""
         if self._closed:
             return
-        self._closed = True
         if self._member < 0:
             self._join()
+        self._closed = True
         if self._ahead:
             with self.ring.free:
                 tokens = [self._table.abandon(slot) for slot in reversed(self._ahead)]

@@ -1,4 +1,4 @@
-"""Hosts with addresses of their own on one machine: network namespaces on a switch, and ways to break their cables."""
+"""Hosts with addresses of their own on one machine: network namespaces on a switch, and broken cables."""
 
 from __future__ import annotations
 
