@@ -92,7 +92,7 @@ def _lock_owners() -> dict[int, int]:
     return {int(row[5].rsplit(":", 1)[1]): int(row[4]) for row in rows if row[1] != "->"}
 
 
-def _shared_memory(own_pids: set[int]) -> frozenset[str]:
+def _shared_memory(own_pids: set[int], own_files: str) -> frozenset[str]:
     owners = _lock_owners()
     found = set()
     for path in SHARED_MEMORY.glob("mimocorb-*"):
@@ -100,15 +100,27 @@ def _shared_memory(own_pids: set[int]) -> frozenset[str]:
             owner = owners.get((path / "lock").stat().st_ino)
         except OSError:
             owner = None
-        if owner is None or owner in own_pids:  # else it is a living run of somebody else
+        if owner in own_pids or (owner is None and _is_about(path, own_files)):
             found.add(path.name)
     return frozenset(found)
 
 
-def _holdings() -> Holdings:
+def _is_about(directory: Path, own_files: str) -> bool:
+    """Tell whether a dead run's directory tells of files of this session, or of none at all.
+
+    On a machine where other sessions run, they too have runs that died.
+    """
+    try:
+        texts = [path.read_text() for path in directory.rglob("*.json")]
+    except OSError:  # somebody is just removing it
+        return False
+    return not texts or any(own_files in text for text in texts)
+
+
+def _holdings(own_files: str) -> Holdings:
     processes = _processes()
     own_pids = {pid for pid, _ in processes} | {os.getpid()}
-    return Holdings(processes, _listening_sockets(), _shared_memory(own_pids))
+    return Holdings(processes, _listening_sockets(), _shared_memory(own_pids, own_files))
 
 
 def _clean_up(left: Holdings) -> None:
@@ -126,12 +138,13 @@ def _clean_up(left: Holdings) -> None:
 
 
 @pytest.fixture(autouse=True)
-def nothing_left_behind() -> Iterator[None]:
+def nothing_left_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Fail a test that leaves processes, listening sockets or shared memory, and remove them."""
-    before = _holdings()
+    own_files = str(tmp_path_factory.getbasetemp())
+    before = _holdings(own_files)
     yield
     deadline = time.monotonic() + GRACE_S
-    while (left := _holdings() - before) and time.monotonic() < deadline:
+    while (left := _holdings(own_files) - before) and time.monotonic() < deadline:
         time.sleep(0.02)
     if left:
         _clean_up(left)

@@ -11,7 +11,7 @@ from tests.support import REPOSITORY
 pytest_plugins = ["pytester"]
 
 LEAKING_TESTS = """
-    import os, pathlib, socket, subprocess, pytest
+    import fcntl, os, pathlib, socket, subprocess
     kept = []
 
     def test_child():
@@ -24,7 +24,10 @@ LEAKING_TESTS = """
         kept.append(socket.create_server(("127.0.0.1", 0)))
 
     def test_shared_memory():
-        pathlib.Path(f"/dev/shm/mimocorb-leak-{os.getpid()}").mkdir()
+        directory = pathlib.Path(f"/dev/shm/mimocorb-leak-{os.getpid()}")
+        directory.mkdir()
+        kept.append(open(directory / "lock", "w"))
+        fcntl.flock(kept[-1], fcntl.LOCK_EX)  # held, or else another run may remove it before
 
     def test_clean():
         with socket.create_server(("127.0.0.1", 0)):
