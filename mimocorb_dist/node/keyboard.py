@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import signal
 import sys
 import termios
 import threading
@@ -94,7 +95,7 @@ class Keyboard:
 
     def start(self) -> None:
         """Begin to read."""
-        if self._fd is None:
+        if self._fd is None or not _may_read(self._fd):
             return
         if os.isatty(self._fd):
             self._old = termios.tcgetattr(self._fd)
@@ -142,6 +143,15 @@ class Keyboard:
             self._typed = ""
         elif key.isprintable():
             self._typed += key
+
+
+def _may_read(descriptor: int) -> bool:
+    """Tell whether reading is harmless: a process in the background of a terminal would be stopped by it."""
+    if not os.isatty(descriptor):
+        return True
+    for number in (signal.SIGTTIN, signal.SIGTTOU):
+        signal.signal(number, signal.SIG_IGN)  # should it be put into the background later
+    return os.tcgetpgrp(descriptor) == os.getpgrp()
 
 
 def _descriptor_of_stdin() -> int | None:
