@@ -1,0 +1,217 @@
+"""A link between two nodes on loopback, ring to ring, against bare pyzmq with the same frames.
+
+Run it with ``python -m benchmarks.link``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import psutil
+import zmq
+
+from benchmarks.harness import Report, Spread, interleaved, parser, rate, ratio
+from benchmarks.ring import CONTEXT, SIZES, Size, measure, read_batches, write_batches
+from mimocorb_dist.links.job import LinkJob
+from mimocorb_dist.ring import METADATA_DTYPE, BufferReader, BufferSpec, BufferWriter, Ring
+from mimocorb_dist.ring.runtime import runtime_root
+from mimocorb_dist.wire.pipes import LineReader, LineWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+FRAME_BYTES = 1 << 20
+HEADER = bytes(32)
+
+
+class End:
+    """One end of a link, started as a node does it."""
+
+    def __init__(self, directory: Path, ring: Ring, kind: str) -> None:
+        job = LinkJob(
+            run_id="benchmark", node="a", link="raw@a->b", kind=kind, ring=ring.path, release="read"
+        )
+        path = directory / f"{kind}.json"
+        path.write_text(job.to_json())
+        status_in, status_out = os.pipe()
+        control_in, control_out = os.pipe()
+        pipes = ["--status-fd", str(status_out), "--control-fd", str(control_in)]
+        self.process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "mimocorb_dist.links",
+                "--job",
+                str(path),
+                *pipes,
+                "benchmark",
+                "a",
+                "link",
+                kind,
+            ],
+            pass_fds=(status_out, control_in),
+        )
+        os.close(status_out)
+        os.close(control_in)
+        self.status, self.control = LineReader(status_in), LineWriter(control_out)
+
+    def hear(self, state: str) -> dict[str, Any]:
+        """Wait until it says that it is in a state."""
+        while (said := self.status.read(20.0)) is not None:
+            if said["state"] == state:
+                return said
+        raise RuntimeError(f"an end of the link never said {state!r}")
+
+    def end(self) -> None:
+        """Wait for its end."""
+        if self.process.wait(20):
+            raise RuntimeError("an end of the link failed")
+        self.status.close()
+        self.control.close()
+
+
+@contextlib.contextmanager
+def linked(size: Size, memory: list[float] | None = None) -> Iterator[tuple[Path, Path]]:
+    """Make two rings with a link between them; give their paths."""
+    directory = Path(tempfile.mkdtemp(prefix="benchmark-", dir=runtime_root()))
+    try:
+        spec = BufferSpec("raw", size.slot_count, size.length, size.dtype)
+        rings = [Ring.create(directory, spec, name) for name in ("raw", "raw.in")]
+        sender, receiver = End(directory, rings[0], "send"), End(directory, rings[1], "receive")
+        port = receiver.hear("bound")["port"]
+        receiver.hear("ready")
+        sender.hear("ready")
+        receiver.control.send(do="go")
+        sender.control.send(do="go", address=f"tcp://127.0.0.1:{port}")
+        sender.hear("running")
+        yield rings[0].path, rings[1].path
+        if memory is not None:
+            memory.extend(_private_bytes(end) for end in (sender, receiver))
+        for end in (sender, receiver):
+            end.end()
+        for ring in rings:
+            ring.close()
+    finally:
+        shutil.rmtree(directory)
+
+
+def _private_bytes(end: End) -> float:
+    """Memory in bytes that only this process has: the rings are shared."""
+    try:
+        return float(psutil.Process(end.process.pid).memory_full_info().uss)
+    except psutil.NoSuchProcess:  # it ended with the stream
+        return float("nan")
+
+
+def write_source(paths: tuple[Path, Path], size: Size, ended: Callable[[], bool]) -> None:
+    write_batches(paths[0], size, ended)
+
+
+def read_target(paths: tuple[Path, Path], size: Size) -> int:
+    return read_batches(paths[1], size)
+
+
+def measure_link(size: Size, seconds: float) -> float:
+    """Return the events/s from ring to ring."""
+    with linked(size) as paths:
+        return measure(write_source, read_target, paths, size, seconds)
+
+
+def frame_events(size: Size) -> int:
+    """Return how many events make a frame of about 1 MiB."""
+    return max(1, min(size.slot_count // 4, FRAME_BYTES // size.event_bytes))
+
+
+def push(address: str, size: Size, ended: Callable[[], bool]) -> None:
+    count = frame_events(size)
+    data = np.stack([size.event()] * count)
+    metadata = np.zeros(count, METADATA_DTYPE)
+    with zmq.Context() as context, context.socket(zmq.PUSH) as socket:
+        socket.sndhwm = 8
+        socket.connect(address)
+        while not ended():
+            for _ in range(max(1, size.chunk // count)):
+                socket.send_multipart([HEADER, metadata, data], copy=False)
+        socket.send(b"")
+
+
+def pull(address: str, size: Size) -> int:
+    frames = 0
+    with zmq.Context() as context, context.socket(zmq.PULL) as socket:
+        socket.rcvhwm = 8
+        socket.bind(address)
+        while len(socket.recv_multipart(copy=False)) == 3:
+            frames += 1
+    return frames * frame_events(size)
+
+
+def measure_pyzmq(size: Size, seconds: float) -> float:
+    """Return the events/s of bare pyzmq PUSH/PULL with the same frames."""
+    with zmq.Context() as context, context.socket(zmq.PULL) as probe:
+        port = probe.bind_to_random_port("tcp://127.0.0.1")
+    return measure(push, pull, f"tcp://127.0.0.1:{port}", size, seconds)
+
+
+def latency(rate_hz: float, count: int) -> Spread:
+    """Return the time in ms from publishing an event to reading it on the other node."""
+    results: Any = CONTEXT.SimpleQueue()
+    with linked(SIZES[1]) as (source, target):
+        reader = CONTEXT.Process(target=_read_delays, args=(target, results))
+        reader.start()
+        writer = BufferWriter(Ring.open(source))
+        event = SIZES[1].event()
+        for number in range(count):
+            time.sleep(1.0 / rate_hz)
+            writer.put(event, number, time.monotonic(), 0.0)
+        writer.close()
+        delays_ms = np.array(results.get()) * 1e3
+        reader.join()
+    delays_ms = delays_ms[len(delays_ms) // 5 :]  # without the beginning
+    return Spread(float(np.median(delays_ms)), float(delays_ms.min()), float(np.quantile(delays_ms, 0.99)))
+
+
+def _read_delays(path: Path, results: Any) -> None:
+    reader, delays = BufferReader(Ring.open(path)), []
+    while True:
+        with reader as (metadata, _data):
+            if metadata is None:
+                break
+            delays.append(time.monotonic() - float(metadata["timestamp"][0]))
+    results.put(delays)
+
+
+def main() -> None:
+    """Measure rates, latencies and memory."""
+    arguments = parser("Measure a link on loopback").parse_args()
+    report = Report("A link between two nodes on loopback", arguments)
+    rows = []
+    for size in SIZES:
+        cases = {
+            "pyzmq": lambda size=size: measure_pyzmq(size, arguments.seconds),
+            "link": lambda size=size: measure_link(size, arguments.seconds),
+        }
+        values = interleaved(cases, arguments.repeats)
+        link = Spread.of(values["link"]).median
+        row = [size.name, rate(link), rate(Spread.of(values["pyzmq"]).median)]
+        rows.append([*row, ratio(values["link"], values["pyzmq"]), f"{1e-9 * size.event_bytes * link:.2f}"])
+    report.table("Ring to ring, events/s", ["event", "link", "pyzmq", "link / pyzmq", "link GB/s"], rows)
+    delays = [[f"{hz} Hz", latency(hz, int(max(100, 3 * hz)))] for hz in (100, 1000)]
+    report.table("From publishing to reading, ms: median (least - 99 %)", ["rate", "delay"], delays)
+    memory: list[float] = []
+    with linked(SIZES[2], memory) as paths:
+        measure(write_source, read_target, paths, SIZES[2], 1.0)
+    bounds = [["sender", f"{memory[0] / 1e6:.0f}"], ["receiver", f"{memory[1] / 1e6:.0f}"]]
+    report.table("Memory of the ends at 68 kB events, MB, besides the rings", ["end", "MB"], bounds)
+
+
+if __name__ == "__main__":
+    main()
