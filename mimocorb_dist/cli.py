@@ -23,7 +23,7 @@ LATER_MODES = ("gui", "web")
 _broker_option = click.option(
     "--broker",
     metavar="URL",
-    help="Where the broker listens, e.g. tcp://192.168.1.12:5550.  [default: tcp://127.0.0.1:5550]",
+    help="Where the broker listens, e.g. tcp://192.168.1.12:5550.  [default: the run on this machine]",
 )
 
 
@@ -44,7 +44,11 @@ def cli() -> None:
     metavar="MODE",
     help="kbd, stats or none; several joined by +.  [default: kbd+stats on a terminal, else stats]",
 )
-@click.option("--max-events", type=click.IntRange(min=1), help="End the run after this many events.")
+@click.option(
+    "--max-events",
+    type=click.IntRange(min=1),
+    help="End the run after so many events of the first buffer that an importer fills.",
+)
 @click.option(
     "--max-time", type=click.FloatRange(min=0, min_open=True), help="End the run after this many seconds."
 )
