@@ -375,6 +375,12 @@ class Ring:
         """The whole shared memory."""
         return self._memory
 
+    @property
+    def mapping(self) -> mmap.mmap:
+        """The mapping of the shared memory: whatever has bytes can be copied into it without an array."""
+        assert isinstance(self._memory.obj, mmap.mmap)
+        return self._memory.obj
+
     def close(self) -> None:
         """Detach: the queues are closed now, the memory is unmapped when no array looks at it any more."""
         for queue in (self.free, *self.ready):

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from .ring import Ring
 
 _BYTE = np.dtype(np.uint8)
-_SMALL_BYTES = 1024
 # Looking up members of an enumeration costs as much as the rest of a step.
 _PAUSED, _LATEST = int(Header.PAUSED), int(Header.LATEST)
 _EVENTS_LEFT, _MAX_FILLED = int(Header.EVENTS_LEFT), int(Header.MAX_FILLED)
@@ -59,13 +58,15 @@ class BufferWriter(Interface):
         self._data_offset = ring.layout.data_offset
         self._stride = ring.stride
         self._data_bytes = ring.spec.data_bytes
-        self._dtype = ring.spec.data_dtype
+        self._dtype = self._same_dtype = ring.spec.data_dtype
+        self._mapping = ring.mapping
         # Numpy copies records field by field, and arrays of one number type at the speed of memory.
         self._as_bytes: npt.NDArray[np.uint8] = np.ndarray(
             (ring.slot_count, self._data_bytes), np.uint8, ring.memory, self._data_offset, (self._stride, 1)
         )
         names = self._dtype.names
         self._only_field = names[0] if names is not None and len(names) == 1 else None
+        self._only_dtype = self._dtype if self._only_field is None else self._dtype[0]
         self._ahead: list[int] = []  # claimed slots, to be used from the end
         self._slot = -1
         self._closed = False
@@ -158,17 +159,16 @@ class BufferWriter(Interface):
         return True
 
     def _store(self, slot: int, data: Any) -> None:
-        if type(data) is np.ndarray:
+        """Copy data into a slot, as bytes where that means the same: numpy copies records field by field."""
+        if isinstance(data, np.ndarray):
             dtype = data.dtype
-            if data.nbytes == self._data_bytes and (dtype is self._dtype or dtype == self._dtype):
-                if self._data_bytes <= _SMALL_BYTES:
-                    start = self._data_offset + slot * self._stride
-                    self._memory[start : start + self._data_bytes] = data.tobytes()
-                    return
-                if data.flags.c_contiguous:
-                    self._as_bytes[slot] = np.frombuffer(data, _BYTE)
-                    return
-            elif self._only_field is not None and dtype.names is None:
+            if dtype is not self._same_dtype and dtype in (self._dtype, self._only_dtype):
+                self._same_dtype = dtype  # comparing types of many fields costs more than copying an event
+            if dtype is self._same_dtype and data.nbytes == self._data_bytes and data.flags.c_contiguous:
+                start = self._data_offset + slot * self._stride
+                self._mapping[start : start + self._data_bytes] = data  # type: ignore[call-overload, unused-ignore]
+                return
+            if self._only_field is not None and dtype.names is None:
                 self._view(slot)[1][self._only_field] = data
                 return
         self._view(slot)[1][:] = data
