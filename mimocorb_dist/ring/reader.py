@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .interface import EndOfStream, Interface, Pace, Run
+from .interface import NAP_S, EndOfStream, Interface, Pace, Run
 from .layout import Group, Role
-from .table import MANY, longest_run
+from .table import MANY, pop_run
 from .tokens import SLOT_BITS, WAKE, pack_token
 
 if TYPE_CHECKING:
@@ -140,12 +140,7 @@ class BufferReader(Interface):
         """
         if not self._ahead and not self._claim(limit, timeout_s):
             return None
-        if len(self._ahead) == 1 or limit == 1:
-            return Run(self.ring, self._ahead.pop(), 1)
-        upcoming = np.array(self._ahead[: -limit - 1 : -1])
-        count = longest_run(upcoming)
-        del self._ahead[-count:]
-        return Run(self.ring, int(upcoming[0]), count)
+        return Run(self.ring, *pop_run(self._ahead, limit))
 
     def release(self, run: Run) -> None:
         """Say that taken events have been dealt with: their slots are free for writers."""
@@ -183,8 +178,10 @@ class BufferReader(Interface):
             self._join()
         now_s = time.monotonic()
         deadline_s = None if timeout_s is None else now_s + timeout_s
+        nap = False
         if limit == 1:
             count = self._pace.next(now_s, used_all=True)
+            nap = self._pace.brisk and timeout_s is None
         else:
             count = min(limit, self._batch_share)
         while not self._claim_now(count):
@@ -199,7 +196,11 @@ class BufferReader(Interface):
                 timeout_s = deadline_s - time.monotonic()
                 if timeout_s <= 0:
                     return False
-            self._queue.wait(timeout_s)
+            if nap:
+                nap = False
+                time.sleep(NAP_S)
+            else:
+                self._queue.wait(timeout_s)
         return True
 
     def _claim_now(self, count: int) -> bool:

@@ -22,7 +22,6 @@ whether a token is still right, and a token that comes twice is right once.
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,9 +32,9 @@ from .tokens import SLOT_BITS, SLOT_MASK, WAKE_VALUE
 Slots = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 
-_NEXT_ORDER = int(
-    Header.NEXT_ORDER
-)  # looking up members of an enumeration costs as much as the rest of a step
+# Looking up members of an enumeration costs as much as the rest of a step.
+_NEXT_ORDER = int(Header.NEXT_ORDER)
+_SLOT_BITS = np.uint64(SLOT_BITS)
 _fence_lock = threading.Lock()
 
 
@@ -75,6 +74,7 @@ class SlotTable:
     def __init__(self, memory: memoryview, layout: Layout) -> None:
         count = layout.spec.slot_count
         self.slot_count = count
+        self._numbers = np.arange(count, dtype=np.uint64)
         self.header, _ = _column(memory, 0, 32)
         self.claimed, self.all_claimed = _column(memory, layout.column_offset("claimed"), count)
         self.written, self.all_written = _column(memory, layout.column_offset("written"), count)
@@ -122,10 +122,11 @@ class SlotTable:
     def publish_run(self, first: int, count: int) -> Words:
         """Do the same as `publish` for consecutive slots, and return their tokens."""
         part = slice(first, first + count)
-        self.all_written[part] = self.all_claimed[part]
+        generations = self.all_claimed[part]
+        self.all_written[part] = generations
         last = first + count - 1
         self.header[Header.LATEST] = self.order[last] << SLOT_BITS | last
-        return self._tokens(self.all_written, np.arange(first, first + count))
+        return (generations << _SLOT_BITS) + self._numbers[part]
 
     def abandon(self, slot: int) -> int:
         """Make a claimed slot free again, and return its token."""
@@ -184,15 +185,16 @@ class SlotTable:
     def release_run(self, group: GroupColumns, first: int, count: int) -> Words:
         """Do the same as `release` for consecutive slots; return the tokens of those that are free now."""
         part = slice(first, first + count)
-        group.all_released[part] = group.all_taken[part]
-        slots = np.arange(first, first + count)
+        generations = group.all_taken[part]
+        group.all_released[part] = generations
+        tokens = (generations << _SLOT_BITS) + self._numbers[part]
         if len(self.groups) > 1:
             fence()
             free = np.ones(count, dtype=bool)
             for other in self.groups:
-                free &= other.all_released[part] == group.all_released[part]
-            slots = slots[free]
-        return self._tokens(group.all_released, slots)
+                free &= other.all_released[part] == generations
+            tokens = tokens[free]
+        return tokens
 
     # After a death.
 
@@ -266,7 +268,11 @@ def _distinct(slots: Slots) -> Slots:
     return slots if len(values) == len(slots) else slots[np.sort(first)]
 
 
-def longest_run(slots: npt.NDArray[Any]) -> int:
-    """Return how many slots from the first one on lie together."""
-    breaks = np.flatnonzero(np.diff(slots) != 1)
-    return int(breaks[0]) + 1 if len(breaks) else len(slots)
+def pop_run(ahead: list[int], limit: int) -> tuple[int, int]:
+    """Take slots that lie together off a list that is used from its end; return first and count."""
+    first = ahead[-1]
+    count = min(limit, len(ahead))
+    if ahead[-count:] != list(range(first + count - 1, first - 1, -1)):
+        count = next(k for k in range(1, count) if ahead[-1 - k] != first + k)
+    del ahead[-count:]
+    return first, count

@@ -18,7 +18,7 @@ from mimocorb_dist.errors import RingError
 
 from .interface import Interface, Pace, Run
 from .layout import MEMBER_WORDS, METADATA_DTYPE, UNLIMITED, Header, Member, Role
-from .table import MANY, longest_run
+from .table import MANY, pop_run
 from .tokens import SLOT_BITS, TOKEN_BYTES, pack_token
 
 if TYPE_CHECKING:
@@ -256,12 +256,7 @@ class BufferWriter(Interface):
         """
         if not self._ahead and not self._claim(limit, timeout_s):
             return None
-        if len(self._ahead) == 1 or limit == 1:
-            return Run(self.ring, self._ahead.pop(), 1)
-        upcoming = np.array(self._ahead[: -limit - 1 : -1])
-        count = longest_run(upcoming)
-        del self._ahead[-count:]
-        return Run(self.ring, int(upcoming[0]), count)
+        return Run(self.ring, *pop_run(self._ahead, limit))
 
     def publish(self, run: Run) -> None:
         """Publish all events of reserved slots."""
