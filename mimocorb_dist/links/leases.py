@@ -24,6 +24,8 @@ def to_ranges(sequences: npt.NDArray[Any]) -> Ranges:
     if len(sequences) == 0:
         return NO_RANGES
     ordered = np.sort(sequences)
+    if ordered[-1] - ordered[0] == len(ordered) - 1:
+        return np.array([[ordered[0], len(ordered)]], dtype=np.int64)
     breaks = np.flatnonzero(np.diff(ordered) != 1) + 1
     firsts = ordered[np.concatenate(([0], breaks))]
     counts = np.diff(np.concatenate(([0], breaks, [len(ordered)])))

@@ -205,12 +205,12 @@ def _ranges(message: wire.Message, name: str) -> Ranges:
             f"field {name!r} of a {message.kind!r} message has {len(data)} bytes; {wire.SAME_VERSION}"
         )
     ranges = np.frombuffer(data, dtype=_RANGE_DTYPE).reshape(-1, 2).astype(np.int64, copy=False)
+    if len(ranges) == 0:
+        return ranges
     firsts, counts = ranges[:, 0], ranges[:, 1]
     # Bounded before they are added, so that no sum can overflow.
-    sound = (
-        (firsts >= 0).all() and (firsts < 1 << 62).all() and (counts > 0).all() and (counts < 1 << 32).all()
-    )
-    if not sound or (firsts[1:] < (firsts + counts)[:-1]).any():
+    bounded = firsts[0] >= 0 and counts.min() > 0 and ranges.max() < 1 << 61
+    if not bounded or (len(ranges) > 1 and (firsts[1:] < (firsts + counts)[:-1]).any()):
         raise WireError(
             f"field {name!r} of a {message.kind!r} message is not made of ranges; {wire.SAME_VERSION}"
         )

@@ -30,7 +30,7 @@ from mimocorb_dist.links.receiver_state import ReceiverState
 from mimocorb_dist.links.sender import MAX_PART_BYTES
 from mimocorb_dist.links.slots import TargetSlots, terms_of
 from mimocorb_dist.ring import METADATA_DTYPE, Ring
-from mimocorb_dist.wire.sockets import data_receiver
+from mimocorb_dist.wire.sockets import data_receiver, readable
 
 if TYPE_CHECKING:
     from mimocorb_dist.links.job import LinkJob
@@ -107,12 +107,9 @@ class LinkReceiver(End):
 
     def _receive(self, now_s: float) -> None:
         for _ in range(_MESSAGES_A_TURN):
-            try:
-                peer, header, *self._data = (
-                    frame.buffer for frame in self.socket.recv_multipart(zmq.NOBLOCK, copy=False)
-                )
-            except zmq.Again:
+            if not readable(self.socket):
                 return
+            peer, header, *self._data = (frame.buffer for frame in self.socket.recv_multipart(copy=False))
             try:
                 message = messages.decode(bytes(header))
                 if isinstance(message, messages.Frame):
@@ -122,7 +119,8 @@ class LinkReceiver(End):
                 log.warning("link %s: %s", self.job.link, error)
                 continue
             self._do(Incoming(message, bytes(peer)), now_s)
-            self._reserve(now_s)
+            if self._kept:
+                self._reserve(now_s)
 
     def _check_size(self, message: messages.Frame) -> None:
         """Raise `WireError` unless the frame's parts are what its header says."""

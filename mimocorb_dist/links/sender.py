@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ from mimocorb_dist.links.protocol import (
 from mimocorb_dist.links.sender_state import SenderState
 from mimocorb_dist.links.slots import PART_BYTES, SourceSlots, terms_of
 from mimocorb_dist.ring import EndOfStream, Ring
-from mimocorb_dist.wire.sockets import Monitor, data_sender
+from mimocorb_dist.wire.sockets import Monitor, data_sender, readable
 
 if TYPE_CHECKING:
     from mimocorb_dist.links.job import LinkJob
@@ -43,6 +44,8 @@ MAX_PART_BYTES = 2 * PART_BYTES
 _LOOK_ROUND_S = 1.0
 """How often to see whether others read the same events."""
 _OLD_SOCKET_S = 5.0
+_COPIED_BYTES = 1 << 16
+"""Smaller message parts are copied: that costs less than keeping track of them."""
 
 
 class Connection:
@@ -59,7 +62,7 @@ class Connection:
     def __init__(self, address: str, security: str | None) -> None:
         self.socket = data_sender(address, max_part_bytes=MAX_PART_BYTES, security=security)
         self.monitor = Monitor(self.socket)
-        self._under_way: list[zmq.MessageTracker] = []
+        self._under_way: deque[zmq.MessageTracker] = deque()
 
     def send(self, parts: list[bytes | memoryview]) -> None:
         """Send a message; its parts must stay as they are until the receiver has got it.
@@ -69,17 +72,21 @@ class Connection:
         zmq.Again
             When it cannot be sent now.
         """
-        for part in parts[:-1]:
-            self._track(self.socket.send(part, zmq.SNDMORE, copy=False, track=True))
-        self._track(self.socket.send(parts[-1], copy=False, track=True))
+        for place, part in enumerate(parts, 1):
+            flags = zmq.SNDMORE if place < len(parts) else 0
+            if len(part) < _COPIED_BYTES:
+                self.socket.send(part, flags)
+            else:
+                self._track(self.socket.send(part, flags, copy=False, track=True))
 
     def is_broken(self, ready: dict[Any, int]) -> bool:
         """Tell from the ready sockets whether the connection has broken, or cannot be made."""
         return self.monitor.socket in ready and "disconnected" in self.monitor.events()
 
     def _track(self, tracker: zmq.MessageTracker | None) -> None:
-        if tracker is not None and not tracker.done:
-            self._under_way = [older for older in self._under_way if not older.done]
+        if tracker is not None:
+            while self._under_way and self._under_way[0].done:
+                self._under_way.popleft()
             self._under_way.append(tracker)
 
     def close(self, linger_ms: int = 0) -> None:
@@ -168,12 +175,8 @@ class LinkSender(End):
         self._do(Connecting(), now_s)
 
     def _receive(self, connection: Connection, now_s: float) -> None:
-        while self._connection is connection:
-            try:
-                data = connection.socket.recv(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            self._do(Incoming(messages.decode(data)), now_s)
+        while self._connection is connection and readable(connection.socket):
+            self._do(Incoming(messages.decode(connection.socket.recv(zmq.NOBLOCK))), now_s)
 
     def _take(self, now_s: float) -> None:
         room = self.state.room

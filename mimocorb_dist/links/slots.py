@@ -22,6 +22,7 @@ Bytes: TypeAlias = memoryview | bytes
 
 PART_BYTES = 1 << 20
 """Longest part of a message: a peer counts as alive when a part has arrived, also on a slow network."""
+_ASCENDING = np.arange(1 << 16, dtype=np.int64)
 _WORTH_A_PART_BYTES = 1 << 16
 """From this size on, a message part of its own costs less than copying."""
 
@@ -32,16 +33,17 @@ def terms_of(ring: Ring, run_id: str, link: str) -> Terms:
     return Terms(run_id, link, json.dumps(descr), ring.spec.data_length, ring.stride, sys.byteorder)
 
 
-def runs(slots: Numbers) -> Iterator[tuple[int, int]]:
+def runs(slots: Numbers) -> list[tuple[int, int]]:
     """Cut slot numbers into runs of consecutive ones: first slot and count of each."""
-    if len(slots) and (slots == np.arange(slots[0], slots[0] + len(slots))).all():
-        yield int(slots[0]), len(slots)
-        return
-    breaks = np.flatnonzero(np.diff(slots) != 1) + 1
-    begins = [0, *breaks.tolist()]
-    for begin, end in zip(begins, [*begins[1:], len(slots)], strict=True):
-        if end > begin:
-            yield int(slots[begin]), end - begin
+    count = len(slots)
+    if count == 0:
+        return []
+    first = int(slots[0])
+    if slots.tobytes() == _ASCENDING[first : first + count].tobytes():  # the usual case, told at little cost
+        return [(first, count)]
+    begins = [0, *(np.flatnonzero(np.diff(slots) != 1) + 1).tolist()]
+    ends = [*begins[1:], count]
+    return [(int(slots[begin]), end - begin) for begin, end in zip(begins, ends, strict=True)]
 
 
 def _joined(pieces: list[Run]) -> Numbers:
@@ -119,7 +121,7 @@ class SourceSlots(_Rows):
 
     def data(self, slots: Numbers) -> Iterator[Bytes]:
         """Yield the data of the events in these slots as message parts."""
-        pieces = list(runs(slots))
+        pieces = runs(slots)
         if len(slots) == 1 and self.ring.stride > PART_BYTES:
             whole = self.ring.data_bytes(*pieces[0])
             for begin in range(0, len(whole), PART_BYTES):
@@ -183,7 +185,7 @@ class TargetSlots(_Rows):
         self._metadata[slots] = np.frombuffer(
             metadata, self._metadata.dtype, total, offset * METADATA_DTYPE.itemsize
         )
-        pieces = list(runs(slots))
+        pieces = runs(slots)
         scattered = len(pieces) > 1 and len(data) == 1
         if scattered:
             self._data[slots] = np.frombuffer(data[0], self._data.dtype, total, offset * stride)

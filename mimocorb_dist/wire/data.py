@@ -66,6 +66,11 @@ def data_sender(address: str, *, max_part_bytes: int, security: str | None = Non
     return made
 
 
+def readable(made: zmq.Socket[bytes]) -> bool:
+    """Tell whether a message can be received at once: much quicker than to try, or to poll."""
+    return bool(made.getsockopt(zmq.EVENTS) & zmq.POLLIN)  # type: ignore[arg-type]
+
+
 class Monitor(SocketOwner):
     """Report the making and breaking of a socket's connections.
 

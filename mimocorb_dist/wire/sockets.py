@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from mimocorb_dist.wire.base import LOOPBACK, PEER_SILENCE_MS, context, is_loopback
 from mimocorb_dist.wire.control import ControlClient, ControlServer, Request
-from mimocorb_dist.wire.data import Monitor, data_receiver, data_sender
+from mimocorb_dist.wire.data import Monitor, data_receiver, data_sender, readable
 
 __all__ = [
     "LOOPBACK",
@@ -20,4 +20,5 @@ __all__ = [
     "data_receiver",
     "data_sender",
     "is_loopback",
+    "readable",
 ]
