@@ -389,6 +389,10 @@ class Ring:
             os.close(self._member_lock)
             self._member_lock = -1
 
+    def __del__(self) -> None:
+        if hasattr(self, "_member_lock"):
+            self.close()
+
     def unlink(self) -> None:
         """Remove the ring's file and queues; who is attached may go on."""
         _remove_files(self.path, self.spec)

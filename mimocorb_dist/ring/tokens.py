@@ -12,6 +12,7 @@ import fcntl
 import os
 import select
 import struct
+import threading
 import weakref
 from fcntl import LOCK_EX, LOCK_UN, flock
 from typing import TYPE_CHECKING, ClassVar
@@ -52,8 +53,7 @@ class TokenQueue:
             raise RingError(
                 f"{path}: cannot open this queue of a ring buffer ({error.strerror}); is its run over?"
             ) from error
-        self._poll = select.poll()
-        self._poll.register(self.fd, select.POLLIN)
+        self._threads = threading.Lock()
         self._open.add(self)
 
     @classmethod
@@ -90,15 +90,19 @@ class TokenQueue:
 
     def wait(self, timeout_s: float | None) -> bool:
         """Wait until a token may be there; False after `timeout_s` seconds."""
-        return bool(self._poll.poll(None if timeout_s is None else max(0.0, timeout_s * 1e3)))
+        poll = select.poll()  # threads must not share one
+        poll.register(self.fd, select.POLLIN)
+        return bool(poll.poll(None if timeout_s is None else max(0.0, timeout_s * 1e3)))
 
     def __enter__(self) -> None:
         """Hold the queue's lock. The kernel releases it when its holder dies."""
+        self._threads.acquire()  # the kernel's lock is the open file's, which threads share
         flock(self.fd, LOCK_EX)
 
     def __exit__(self, *_: object) -> None:
         """Release the lock."""
         flock(self.fd, LOCK_UN)
+        self._threads.release()
 
     def close(self) -> None:
         """Close the FIFO; a second call does nothing."""
@@ -106,8 +110,13 @@ class TokenQueue:
             os.close(self.fd)
             self.fd = -1
 
+    def __del__(self) -> None:
+        if hasattr(self, "fd"):
+            self.close()
+
     def _reopen(self) -> None:
         """Give a forked child a lock of its own: a lock belongs to an open file, which a fork shares."""
+        self._threads = threading.Lock()
         if self.fd >= 0:
             with contextlib.suppress(OSError):  # the ring is gone: the child's first use says so
                 fresh = os.open(self.path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
