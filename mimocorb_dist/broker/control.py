@@ -253,7 +253,7 @@ class RunControl:
                 self._change(State.DRAINING)
                 self._notice("all importers have ended; draining")
 
-    def trouble(self, node: str, text: str, *, fatal: bool = False) -> None:
+    def trouble(self, node: str, text: str, *, fatal: bool = False, link: str = "") -> None:
         """Note that something on a node went wrong for good.
 
         Parameters
@@ -264,6 +264,8 @@ class RunControl:
             What went wrong.
         fatal
             Whether even draining is impossible.
+        link
+            The link that has lost one end by it; the other end must not wait for it.
         """
         reason = text if len(self._plan.nodes) == 1 else f"node {node}: {text}"
         if self.over or reason in self.reasons:
@@ -273,6 +275,8 @@ class RunControl:
         else:
             self.reasons.append(reason)
             self._notice(reason)
+            for other in self.present if link else ():
+                self._push(other, "link_lost", link=link)
             self._drain("the run ends in good order because of this")
 
     def node_closed(self, node: str, report: Mapping[str, Any]) -> None:
@@ -394,7 +398,11 @@ class RunControl:
         return str(self.state) + self._paused_text()
 
     def _paused_text(self) -> str:
-        return f" ({' and '.join(sorted(self._paused, reverse=True))} of the buffers)" if self._paused else ""
+        if not self._paused:
+            return ""
+        return {"roots": " (root buffers)", "rest": " (all but root buffers)"}.get(
+            "".join(self._paused), " (all buffers)"
+        )
 
     def _abort(self) -> str:
         self.aborted = True

@@ -151,7 +151,12 @@ class Broker:
         elif message.kind == "started":
             self._control.node_started(node, message.field("stage", int))
         elif message.kind == "trouble":
-            self._control.trouble(node, message.field("text", str), fatal=message.field("fatal", bool))
+            self._control.trouble(
+                node,
+                message.field("text", str),
+                fatal=message.field("fatal", bool),
+                link=message.field("link", str),
+            )
         elif message.kind == "closed":
             self._control.node_closed(node, message.field("report", dict))
         elif message.kind == "leave":

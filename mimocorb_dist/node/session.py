@@ -310,6 +310,8 @@ class NodeSession:
                 work.stop()
             case "abort":
                 work.abort()
+            case "link_lost":
+                work.link_lost(message.field("link", str))
             case "node_lost":
                 work.node_lost(message.field("lost", str))
 
@@ -344,7 +346,7 @@ class NodeSession:
             if self._keeper:
                 self._papers = Papers(self._plan, self._topology, run)
         except (MimocorbError, OSError) as error:
-            self._post("trouble", text=str(error), fatal=True)
+            self._post("trouble", text=str(error), fatal=True, link="")
 
     def _leave_a_card(self) -> None:
         """Tell other programs on this machine where the broker of this run is."""
@@ -368,10 +370,10 @@ class NodeSession:
         """All processes of a stage run."""
         self._post("started", stage=stage)
 
-    def trouble(self, text: str, *, fatal: bool = False) -> None:
-        """Something went wrong for good."""
+    def trouble(self, text: str, *, fatal: bool = False, link: str = "") -> None:
+        """Something went wrong for good; `link` is the link whose end on this node is gone."""
         self._reasons.append(text)
-        self._post("trouble", text=text, fatal=fatal)
+        self._post("trouble", text=text, fatal=fatal, link=link)
         if self._alone and self._work is not None:
             (self._work.abort if fatal else self._work.stop)()
 

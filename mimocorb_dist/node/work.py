@@ -44,8 +44,8 @@ class WorkEvents(Protocol):
     def stage_runs(self, stage: int) -> None:
         """All processes of a stage run."""
 
-    def trouble(self, text: str, *, fatal: bool = False) -> None:
-        """Something went wrong for good."""
+    def trouble(self, text: str, *, fatal: bool = False, link: str = "") -> None:
+        """Something went wrong for good; `link` is the link whose end on this node is gone."""
 
     def changed(self) -> None:
         """A process has ended."""
@@ -177,6 +177,12 @@ class Work:
         self._loop.after(NUDGE_S, self._nudge_importers)
         self._loop.after(STILL_THERE_S, self._tell_who_is_left)
         self._progress()
+
+    def link_lost(self, link: str) -> None:
+        """End this node's end of a link whose other end is gone for good."""
+        for task in list(self._children):
+            if task.name == link and task.kind in ("send", "receive"):
+                self._dismiss(task)
 
     def node_lost(self, lost: str) -> None:
         """End the links from and to a node that has vanished."""
@@ -324,8 +330,10 @@ class Work:
                     self._rescuer.adopt(ring, group)
                     if trouble is None and not self.crew.stopping:
                         trouble = f"{task.label} has ended, and nobody reads {ring} any more"
-        if trouble is not None:
-            self._events.trouble(trouble)
+        if trouble is not None and task.only_observes and task.kind != "worker":
+            self._events.say(f"{trouble}; its observers see nothing more, and no event is lost")
+        elif trouble is not None:
+            self._events.trouble(trouble, link="" if task.kind == "worker" else task.name)
         if self._rescuer.busy and self._rescue_timer is None:
             self._rescue()
 

@@ -183,7 +183,7 @@ def test_max_time_ends_the_run(tmp_path):
 def test_pause_discards_and_counts_and_resume_goes_on(tmp_path):
     with Started(write_setup(tmp_path, SOURCE="rate: 500")) as run:
         run.until("good", 50)
-        assert client.command("pause", run.broker()) == "paused (roots of the buffers)"
+        assert client.command("pause", run.broker()) == "paused (root buffers)"
         eventually(lambda: run.overview()["buffers"]["raw"]["discarded_while_paused"] > 100)
         written = run.written("raw")
         assert run.overview()["run"]["state"] == "paused"
@@ -341,7 +341,7 @@ def test_classic_commands_are_typed_in_a_terminal(tmp_path):
     with Terminal(setup) as terminal:
         eventually(lambda: "300 Hz" in terminal.look() or "29" in terminal.look(), 20.0)
         terminal.type("pause roots")
-        eventually(lambda: "paused (roots of the buffers)" in terminal.look(), 10.0)
+        eventually(lambda: "paused (root buffers)" in terminal.look(), 10.0)
         terminal.type("nonsense")
         eventually(lambda: "'nonsense' is not known" in terminal.look(), 10.0)
         terminal.type("resume roots")

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from mimocorb_dist.node import client
+from mimocorb_dist.ring.runtime import dead_runtime_directories, remove_runtime_directory
 from tests.node.running import (
     THREE_NODES,
     Started,
@@ -209,6 +210,9 @@ def test_a_node_that_is_killed_ends_the_run_on_the_others(tmp_path):
     assert (content["run"]["state"], content["run"]["quality"]) == ("failed", "INCOMPLETE")
     assert any("filter has vanished" in reason for reason in content["run"]["reasons"])
     assert_balanced(content)
+    (left,) = [path for path in dead_runtime_directories() if content["run"]["id"] in path.name]
+    assert left.name.endswith("-filter")
+    remove_runtime_directory(left)
 
 
 def test_pause_and_max_events_work_across_nodes(tmp_path):
@@ -238,3 +242,30 @@ def test_a_failed_worker_far_away_rescues_its_events(tmp_path):
     assert raw["rescued"] == raw["written"] - 100
     assert any("cannot stand 100" in reason for reason in content["run"]["reasons"])
     assert json.dumps(content)
+
+
+@pytest.mark.parametrize("end", ["send", "receive"])
+def test_a_link_end_that_is_killed_ends_the_run_and_the_books_balance(tmp_path, end):
+    setup, _ = three(tmp_path, SOURCE="rate: 500")
+    with Started(setup, "--all") as run:
+        run.until("good", 50)
+        (victim,) = [process for process in run.workers(end) if "raw@daq->filter" in process.cmdline()]
+        victim.kill()
+        run.ends(1)
+    content = record(tmp_path)
+    assert (content["run"]["state"], content["run"]["quality"]) == ("failed", "INCOMPLETE")
+    assert f"link raw@daq->filter {end} was killed" in content["run"]["reasons"][0]
+    assert_balanced(content)
+    assert content["buffers"]["raw"]["lost"] == 0
+
+
+def test_a_view_that_is_killed_does_not_end_the_run(tmp_path):
+    setup, _ = three(tmp_path, SOURCE="rate: 200")
+    with Started(setup, "--all", "--max-events", "800") as run:
+        run.until("good", 20)
+        for process in run.workers("view-send"):
+            process.kill()
+        run.ends(0)
+    content = record(tmp_path)
+    assert content["run"]["quality"] == "GOOD"
+    assert content["buffers"]["raw"]["read"] == 800
