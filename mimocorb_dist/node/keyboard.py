@@ -151,7 +151,10 @@ def _may_read(descriptor: int) -> bool:
         return True
     for number in (signal.SIGTTIN, signal.SIGTTOU):
         signal.signal(number, signal.SIG_IGN)  # should it be put into the background later
-    return os.tcgetpgrp(descriptor) == os.getpgrp()
+    try:
+        return os.tcgetpgrp(descriptor) == os.getpgrp()
+    except OSError:  # not the terminal that controls this process: it has no background
+        return True
 
 
 def _descriptor_of_stdin() -> int | None:
