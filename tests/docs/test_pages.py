@@ -9,6 +9,7 @@ import click
 import pytest
 
 from mimocorb_dist.cli import cli
+from mimocorb_dist.topology import load, plan
 from tests.docs.pages import follow, matches, steps
 from tests.support import REPOSITORY
 
@@ -38,6 +39,18 @@ def test_links_of_a_page_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+def _setups(page: Path) -> list[str]:
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return [block for block in blocks if "Buffers:" in block and "Workers:" in block]
+
+
+def test_the_setup_on_the_front_page_is_one(tmp_path: Path) -> None:
+    (setup,) = _setups(REPOSITORY / "README.md")
+    topology = load(tmp_path / "setup.yaml", text=setup)
+    assert topology.warnings == ()
+    assert len(plan(topology).links) == 1
 
 
 def test_every_page_is_reached_from_the_index() -> None:
