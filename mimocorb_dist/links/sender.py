@@ -31,7 +31,7 @@ from mimocorb_dist.links.protocol import (
 from mimocorb_dist.links.sender_state import SenderState
 from mimocorb_dist.links.slots import PART_BYTES, SourceSlots, terms_of
 from mimocorb_dist.ring import EndOfStream, Ring
-from mimocorb_dist.wire.sockets import Monitor, data_sender, readable
+from mimocorb_dist.wire.sockets import data_sender, readable
 
 if TYPE_CHECKING:
     from mimocorb_dist.links.job import LinkJob
@@ -60,8 +60,7 @@ class Connection:
     """
 
     def __init__(self, address: str, security: str | None) -> None:
-        self.socket = data_sender(address, max_part_bytes=MAX_PART_BYTES, security=security)
-        self.monitor = Monitor(self.socket)
+        self.socket, self.monitor = data_sender(address, max_part_bytes=MAX_PART_BYTES, security=security)
         self._under_way: deque[zmq.MessageTracker] = deque()
 
     def send(self, parts: list[bytes | memoryview]) -> None:

@@ -44,11 +44,17 @@ def data_receiver(
         raise
 
 
-def data_sender(address: str, *, max_part_bytes: int, security: str | None = None) -> zmq.Socket[bytes]:
-    """Make the sending socket of a link (DEALER) and begin to connect it.
+def data_sender(
+    address: str, *, max_part_bytes: int, security: str | None = None
+) -> tuple[zmq.Socket[bytes], Monitor]:
+    """Make the sending socket of a link (DEALER) with its monitor, and begin to connect it.
 
     It never reconnects by itself: a link knows what the other end has received only after a new handshake,
     which it does on a new socket.
+
+    Returns
+    -------
+    socket, monitor
 
     Raises
     ------
@@ -58,17 +64,19 @@ def data_sender(address: str, *, max_part_bytes: int, security: str | None = Non
     made = make_socket(zmq.DEALER, QUEUE_FRAMES, max_part_bytes)
     made.setsockopt(zmq.RECONNECT_IVL, -1)
     made.setsockopt(zmq.SNDTIMEO, 0)
+    monitor = Monitor(made)  # before the first event
     try:
         connect(made, address, security)
     except WireError:
+        monitor.close()
         made.close()
         raise
-    return made
+    return made, monitor
 
 
 def readable(made: zmq.Socket[bytes]) -> bool:
     """Tell whether a message can be received at once: much quicker than to try, or to poll."""
-    return bool(made.getsockopt(zmq.EVENTS) & zmq.POLLIN)  # type: ignore[arg-type]
+    return bool(int(made.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
 
 
 class Monitor(SocketOwner):
