@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mimocorb_dist.errors import RunError, SetupError, WireError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 SETUP_NAME = "setup.yaml"
@@ -31,14 +32,14 @@ def run(directory: Path) -> int:
     Returns
     -------
     int
-        Exit status: 0 if the run ended well.
+        Exit status: 0 if the run ended well and there is a lifetime, else 1.
 
     Raises
     ------
     SetupError
         If the directory cannot be used.
     RunError
-        If the run left no lifetime.
+        If the run left no record.
     """
     from mimocorb_dist.node import StartOptions, start
     from mimocorb_dist.runs import report, runs_in
@@ -53,7 +54,11 @@ def run(directory: Path) -> int:
     if not new_runs:
         raise RunError(f"{directory}: the run left no record there")
     click.echo(f"\n{report(new_runs[-1])}\n")
-    click.echo(_lifetime_text(new_runs[-1]))
+    fit = json.loads((new_runs[-1] / "lifetime.json").read_text(encoding="utf-8"))
+    if "problem" in fit:  # ended early by the user
+        click.secho(f"no lifetime: {fit['problem']}", fg="yellow", err=True)
+        return 1
+    click.echo(_lifetime_text(fit, new_runs[-1]))
     return 0
 
 
@@ -102,10 +107,7 @@ def _free_port(usual_port: int) -> int:
         return server.port
 
 
-def _lifetime_text(run_directory: Path) -> str:
-    fit = json.loads((run_directory / "lifetime.json").read_text(encoding="utf-8"))
-    if "problem" in fit:
-        raise RunError(f"{run_directory / 'lifetime.json'}: no lifetime could be fitted ({fit['problem']})")
+def _lifetime_text(fit: Mapping[str, Any], run_directory: Path) -> str:
     lifetime = f"({fit['tau_us']:.3f} +- {fit['tau_error_us']:.3f}) us from {fit['times']} decays"
     return (
         f"lifetime of the muon  {lifetime}; simulated with {MUON_LIFETIME_US} us\n"

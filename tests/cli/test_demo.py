@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -66,3 +69,24 @@ def test_the_setup_of_the_demonstration_avoids_a_port_in_use(tmp_path: Path) -> 
         setup = place_setup(tmp_path, usual_port=port)
         assert f"port: {port}}}" not in setup.read_text()
     assert f"port: {port}}}" in place_setup(tmp_path, usual_port=port).read_text()
+
+
+def test_a_demonstration_that_is_interrupted_ends_in_good_order(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mimocorb_dist.cli", "demo"]
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as demo:
+        assert demo.stdout is not None
+        said = []
+        while (line := demo.stdout.readline()) not in ("running\n", ""):
+            said.append(line)
+        demo.send_signal(signal.SIGINT)
+        said.append(demo.stdout.read())
+    assert demo.returncode == 1, "".join(said)
+    assert "no lifetime" in said[-1]
+    assert "Traceback" not in "".join(said)
