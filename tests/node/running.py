@@ -135,10 +135,11 @@ cli.main()
 class Started:
     """`mimocorb-node start` in a process of its own."""
 
-    def __init__(self, setup: Path, *arguments: str, **popen: Any) -> None:
+    def __init__(self, setup: Path, *arguments: str, inside: str = "", **popen: Any) -> None:
         self.setup = setup
+        namespace = ["ip", "netns", "exec", inside] if inside else []
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _IMPATIENT, "start", str(setup), *arguments],
+            [*namespace, sys.executable, "-c", _IMPATIENT, "start", str(setup), *arguments],
             **(
                 {
                     "stdin": subprocess.DEVNULL,
