@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -28,6 +30,27 @@ def _name(page: Path) -> str:
 @pytest.mark.parametrize("page", FOLLOWED, ids=_name)
 def test_a_page_can_be_followed(page: Path, tmp_path: Path) -> None:
     assert follow(page, tmp_path) > 0
+
+
+def test_a_running_run_can_be_looked_into_as_the_page_says(tmp_path: Path) -> None:
+    follow(REPOSITORY / "docs" / "howto" / "notebook.md", tmp_path)
+    command = [sys.executable, "-m", "mimocorb_dist.cli", "start", "-c", "none"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stdout is not None
+        while run.stdout.readline() not in ("running\n", ""):
+            continue
+        look = subprocess.run(
+            [sys.executable, "look.py"], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
+        )
+        run.terminate()
+        said = run.stdout.read()
+    assert look.returncode == 0, look.stderr
+    assert matches(
+        "... (1000,)\n... (1000,)\n... (1000,)\n... events, ... % of the slots in use", look.stdout
+    )
+    assert run.returncode == 0, said
 
 
 def test_there_are_pages_to_follow() -> None:
