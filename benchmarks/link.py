@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import psutil
@@ -36,7 +36,7 @@ HEADER = bytes(32)
 class End:
     """One end of a link, started as a node does it."""
 
-    def __init__(self, directory: Path, ring: Ring, kind: str) -> None:
+    def __init__(self, directory: Path, ring: Ring, kind: Literal["send", "receive"]) -> None:
         job = LinkJob(
             run_id="benchmark", node="a", link="raw@a->b", kind=kind, ring=ring.path, release="read"
         )
@@ -140,7 +140,7 @@ def push(address: str, size: Size, ended: Callable[[], bool]) -> None:
         socket.connect(address)
         while not ended():
             for _ in range(max(1, size.chunk // count)):
-                socket.send_multipart([HEADER, metadata, data], copy=False)
+                socket.send_multipart([HEADER, metadata.data, data.data], copy=False)
         socket.send(b"")
 
 
