@@ -40,8 +40,7 @@ class Header(IntEnum):
     MAGIC = 0
     VERSION = 1
     TOTAL_BYTES = 2
-    LATEST = 3  # order and slot of the event published last, for observers
-    NEXT_ORDER = 4  # under the writers' lock
+    LATEST = 3  # token of the event published last, for observers
     EVENTS_LEFT = 5  # under the writers' lock; UNLIMITED if there is no limit
     EXPECTED_WRITERS = 6  # under the member lock
     GONE_WRITERS = 7  # under the member lock: died, and will not come back
@@ -182,7 +181,7 @@ class Layout:
         The buffer's specification.
     """
 
-    COLUMNS = ("claimed", "written", "writer", "order")
+    COLUMNS = ("claimed", "written", "writer", "published")
     """Columns of the slot table; each reader group has those of `GROUP_COLUMNS` besides."""
     GROUP_COLUMNS = ("taken", "released", "reader", "queue")
     SPEC_OFFSET = _PAGE

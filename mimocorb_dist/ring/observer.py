@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .interface import Interface
 from .layout import Header
 from .table import fence
-from .tokens import SLOT_BITS, SLOT_MASK
+from .tokens import SLOT_MASK
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -46,11 +46,13 @@ class BufferObserver(Interface):
             latest = self.ring.header[Header.LATEST]
             if latest == 0:
                 return None
-            order, slot = latest >> SLOT_BITS, latest & SLOT_MASK
+            slot = latest & SLOT_MASK
+            published_ns = self.ring.table.published[slot]
             metadata, data = self._view(slot)
             event = metadata.copy(), data.copy()
             fence()
-            if self.ring.table.order[slot] == order:  # it changes before a writer touches the slot
+            # It changes before a writer touches the slot, and never comes back.
+            if published_ns and self.ring.table.published[slot] == published_ns:
                 self._seen = latest
                 return event
         return None

@@ -475,7 +475,6 @@ def _allocate(path: Path, layout: Layout, expected_writers: int) -> None:
             try:
                 header[Header.VERSION] = VERSION
                 header[Header.TOTAL_BYTES] = layout.total_bytes
-                header[Header.NEXT_ORDER] = 1
                 header[Header.EVENTS_LEFT] = UNLIMITED
                 header[Header.EXPECTED_WRITERS] = expected_writers
                 header[Header.SPEC_LENGTH] = len(text)

@@ -12,6 +12,9 @@ Each step is one store of one number, so a process that dies between any two ins
 states. Who claimed and who took a slot stands beside it, so that the slots of a dead process can be found.
 The sums of the columns are the books of the ring: events written, taken and released, right at any moment.
 
+When a slot was published stands beside it, too: that is the order of the events, also after a death. From its
+next claim on it is 0, so that an observer sees whether its copy is whole.
+
 Claims happen under a lock of the side that claims. Publishing and releasing need none.
 
 A token carries a slot and its count of writings, and is made when the slot has become free or ready at that
@@ -22,6 +25,7 @@ whether a token is still right, and a token that comes twice is right once.
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 import numpy.typing as npt
@@ -32,9 +36,7 @@ from .tokens import SLOT_BITS, SLOT_MASK, WAKE_VALUE
 Slots = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 
-# Looking up members of an enumeration costs as much as the rest of a step.
-_NEXT_ORDER = int(Header.NEXT_ORDER)
-_SLOT_BITS = np.uint64(SLOT_BITS)
+_SLOT_BITS, _ONE = np.uint64(SLOT_BITS), np.uint64(1)
 _fence_lock = threading.Lock()
 
 
@@ -44,7 +46,7 @@ def fence() -> None:
         pass
 
 
-MANY = 128
+MANY = 48
 """From so many slots on, the steps for many at once cost less than those for one after the other."""
 
 
@@ -79,54 +81,54 @@ class SlotTable:
         self.claimed, self.all_claimed = _column(memory, layout.column_offset("claimed"), count)
         self.written, self.all_written = _column(memory, layout.column_offset("written"), count)
         self.writer, self.all_writer = _column(memory, layout.column_offset("writer"), count)
-        self.order, self.all_order = _column(memory, layout.column_offset("order"), count)
+        self.published, self.all_published = _column(memory, layout.column_offset("published"), count)
         self.groups = [GroupColumns(memory, layout, index) for index in range(len(layout.spec.groups))]
 
     # Writers.
 
     def claim_free(self, tokens: memoryview, member: int) -> list[int]:
         """Claim for writing the slots of those tokens that are right. Under the writers' lock."""
-        claimed, writer, order = self.claimed, self.writer, self.order
-        next_order = self.header[_NEXT_ORDER]
-        self.header[_NEXT_ORDER] = next_order + len(tokens)
+        claimed, writer, published = self.claimed, self.writer, self.published
         slots = []
         for token in tokens:
             slot = token & SLOT_MASK
             generation = token >> SLOT_BITS
             if token != WAKE_VALUE and claimed[slot] == generation:
                 writer[slot] = member
-                order[slot] = next_order
+                published[slot] = 0
                 claimed[slot] = generation + 1
-                next_order += 1
                 slots.append(slot)
         return slots
 
-    def claim_free_many(self, tokens: Words, member: int) -> Slots:
+    def claim_free_many(self, tokens: Words, member: int) -> Words:
         """Do the same as `claim_free` for many tokens at once."""
-        slots, generations = self._split(tokens)
-        slots = _distinct(slots[self.all_claimed[slots] == generations])
-        next_order = self.header[Header.NEXT_ORDER]
-        self.header[Header.NEXT_ORDER] = next_order + len(slots)
-        self.all_writer[slots] = member
-        self.all_order[slots] = np.arange(next_order, next_order + len(slots), dtype=np.uint64)
-        self.all_claimed[slots] += np.uint64(1)
-        return slots
+        part: slice | Slots | None = self._as_slice(tokens)
+        if part is None or (self.all_claimed[part] != tokens[0] >> _SLOT_BITS).any():
+            slots, generations = self._split(tokens)
+            part = _distinct(slots[self.all_claimed[slots] == generations])
+        self.all_writer[part] = member
+        self.all_published[part] = 0
+        self.all_claimed[part] += _ONE
+        return self._numbers[part]
 
     def publish(self, slot: int) -> int:
         """Make a claimed slot ready for every group (free, if there are none), and return its token."""
         generation: int = self.claimed[slot]
+        self.published[slot] = time.monotonic_ns()
         self.written[slot] = generation
-        self.header[Header.LATEST] = self.order[slot] << SLOT_BITS | slot
-        return generation << SLOT_BITS | slot
+        token = generation << SLOT_BITS | slot
+        self.header[Header.LATEST] = token
+        return token
 
     def publish_run(self, first: int, count: int) -> Words:
         """Do the same as `publish` for consecutive slots, and return their tokens."""
         part = slice(first, first + count)
         generations = self.all_claimed[part]
+        self.all_published[part] = time.monotonic_ns()
         self.all_written[part] = generations
-        last = first + count - 1
-        self.header[Header.LATEST] = self.order[last] << SLOT_BITS | last
-        return (generations << _SLOT_BITS) + self._numbers[part]
+        tokens: Words = (generations << _SLOT_BITS) + self._numbers[part]
+        self.header[Header.LATEST] = int(tokens[-1])
+        return tokens
 
     def abandon(self, slot: int) -> int:
         """Make a claimed slot free again, and return its token."""
@@ -149,13 +151,15 @@ class SlotTable:
                 slots.append(slot)
         return slots
 
-    def claim_ready_many(self, group: GroupColumns, tokens: Words, member: int) -> Slots:
+    def claim_ready_many(self, group: GroupColumns, tokens: Words, member: int) -> Words:
         """Do the same as `claim_ready` for many tokens at once."""
-        slots, generations = self._split(tokens)
-        slots = _distinct(slots[group.all_taken[slots] < generations])
-        group.all_reader[slots] = member
-        group.all_taken[slots] = self.all_written[slots]
-        return slots
+        part: slice | Slots | None = self._as_slice(tokens)
+        if part is None or (group.all_taken[part] >= tokens[0] >> _SLOT_BITS).any():
+            slots, generations = self._split(tokens)
+            part = _distinct(slots[group.all_taken[slots] < generations])
+        group.all_reader[part] = member
+        group.all_taken[part] = self.all_written[part]
+        return self._numbers[part]
 
     def claim_queued(self, group: GroupColumns, limit: int, member: int) -> list[int]:
         """Take for reading up to `limit` slots that come before those of the FIFO. Under the group's lock."""
@@ -220,7 +224,7 @@ class SlotTable:
     def queue_ready(self, group: GroupColumns) -> None:
         """Line up all ready slots, oldest first, before those of the FIFO. Under the group's lock."""
         slots = np.flatnonzero(self.all_written > group.all_taken)
-        slots = slots[np.argsort(self.all_order[slots], kind="stable")]
+        slots = slots[np.argsort(self.all_published[slots], kind="stable")]
         group.words[Group.HEAD] = 0
         group.words[Group.TAIL] = 0
         group.all_queue[: len(slots)] = slots
@@ -244,6 +248,14 @@ class SlotTable:
     def claimed_total(self) -> int:
         """Count the events published or being written. Under the writers' lock."""
         return int(self.all_claimed.sum())
+
+    def _as_slice(self, tokens: Words) -> slice | None:
+        """Return the slots of tokens that lie together and were written equally often: the usual case."""
+        first, count = int(tokens[0]) & SLOT_MASK, len(tokens)
+        if first + count > self.slot_count or tokens[0] == WAKE_VALUE:
+            return None
+        lie_together = tokens - tokens[0] == self._numbers[:count]
+        return slice(first, first + count) if lie_together.all() else None
 
     def _split(self, tokens: Words) -> tuple[Slots, Words]:
         tokens = tokens[tokens != np.uint64(WAKE_VALUE)]

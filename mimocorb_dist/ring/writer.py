@@ -9,6 +9,7 @@ import struct
 import termios
 import time
 from os import write
+from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -77,7 +78,7 @@ class BufferWriter(Interface):
             ring.free.fd
         ]  # unread events are free at once
         self._header, self._claimed = ring.header, ring.table.claimed
-        self._written, self._order = ring.table.written, ring.table.order
+        self._written, self._published = ring.table.written, ring.table.published
 
     # Single events.
 
@@ -181,10 +182,13 @@ class BufferWriter(Interface):
             self._discard(1)
             return
         generation = self._claimed[slot]
+        self._published[slot] = monotonic_ns()
         self._written[slot] = generation
-        header[_LATEST] = self._order[slot] << SLOT_BITS | slot
+        token = generation << SLOT_BITS | slot
+        header[_LATEST] = token
+        packed = pack_token(token)
         for fd in self._ready_fds:
-            write(fd, pack_token(generation << SLOT_BITS | slot))
+            write(fd, packed)
 
     # Many events.
 

@@ -101,6 +101,7 @@ class RingMachine(RuleBasedStateMachine):
         self.next_pid = self.pid + 1
         self.ring = make_ring(self.directory, slot_count, LENGTH, groups, writers=1000)
         self.groups = groups
+        self.rings: list[Ring] = []
         self.writers: list[Member] = []
         self.readers: list[Member] = []
         self.dead: list[Member] = []
@@ -126,6 +127,7 @@ class RingMachine(RuleBasedStateMachine):
 
     def join(self, kind: Callable[..., Any], *arguments: str) -> Member:
         ring = Ring.open(self.ring.path)
+        self.rings.append(ring)  # none is collected while a trace function may raise
         self.next_pid += 1
         return Member(self.next_pid, ring, kind(ring, *arguments), *arguments)
 
