@@ -166,7 +166,7 @@ class Started:
         overview = self.overview()
         return int(overview["buffers"][buffer]["written"]) if overview else 0
 
-    def until(self, buffer: str, count: int, timeout_s: float = 20.0) -> None:
+    def until(self, buffer: str, count: int, timeout_s: float = 60.0) -> None:
         """Wait until a buffer has been given some events."""
         eventually(
             lambda: self.process.poll() is not None or self.written(buffer) >= count,
@@ -190,7 +190,7 @@ class Started:
     def interrupt(self) -> None:
         self.process.send_signal(signal.SIGINT)
 
-    def output(self, timeout_s: float = 30.0) -> str:
+    def output(self, timeout_s: float = 60.0) -> str:
         """Wait for the end; return what was printed."""
         try:
             return self.process.communicate(timeout=timeout_s)[0] or ""
@@ -198,7 +198,7 @@ class Started:
             self.process.kill()
             raise
 
-    def ends(self, status: int, timeout_s: float = 30.0) -> str:
+    def ends(self, status: int, timeout_s: float = 60.0) -> str:
         """Wait for the end, check the exit status, and return what was printed."""
         output = self.output(timeout_s)
         assert self.process.returncode == status, output

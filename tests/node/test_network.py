@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import sys
 import time
 import uuid
 
@@ -62,7 +63,8 @@ class Network:
         return Started(setup, inside=self.space(node))
 
     def ask(self, *words):
-        command = ["ip", "netns", "exec", self.space("storage"), "mimocorb-node", *words, "--broker", BROKER]
+        inside = ["ip", "netns", "exec", self.space("storage")]
+        command = [*inside, sys.executable, "-m", "mimocorb_dist.cli", *words, "--broker", BROKER]
         return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
 
     def cut(self, node, seconds):
@@ -109,7 +111,7 @@ def test_nodes_find_themselves_by_their_address_and_carry_all_events(network, tm
 def test_cut_connections_lose_and_double_nothing_and_keep_the_order(network, tmp_path, cuts, seconds):
     folders = folders_for(tmp_path, SOURCE="rate: 5000")
     with started(network, folders) as runs:
-        eventually(lambda: "running" in network.ask("status").stdout, 30.0)
+        eventually(lambda: "running" in network.ask("status").stdout, 60.0)
         for number in range(cuts):
             network.cut(list(NODES)[number % 3], seconds)
             time.sleep(2.0)  # in which the links come back, and are at work when they are cut again
