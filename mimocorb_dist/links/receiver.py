@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 _LOOK_ROUND_S = 1.0
 """How often to count the readers of the ring."""
 _GATHER_S = 3e-4
-"""How long releases may gather while nothing else happens: readers may release very many, one by one."""
+"""How long releases may gather if they come few at a time: readers may release very many, one by one."""
 _MESSAGES_A_TURN = 16
 
 
@@ -75,9 +75,8 @@ class LinkReceiver(End):
         self._kept: deque[tuple[bytes, list[memoryview]]] = deque()  # metadata and data of frames
         self._metadata = b""
         self._looked_round_s = 0.0
-        self._gathered_s = 0.0
+        self._few_slots = ring.slot_count // 16
         self._polled = False  # whether the poller watches the ring
-        self._bytes = 0
         self.say("bound", port=port)
 
     def counts(self) -> dict[str, Any]:
@@ -91,10 +90,10 @@ class LinkReceiver(End):
 
     def turn(self, ready: dict[Any, int], now_s: float) -> None:
         """Receive, store, reserve, and tell the sender."""
-        self._reserve(now_s)
+        freed = self._reserve(now_s)
         if self.socket in ready:
             self._receive(now_s)
-        elif now_s - self._gathered_s < _GATHER_S:
+        elif 0 < freed < self._few_slots:
             time.sleep(_GATHER_S)
             self._reserve(now_s)
         if now_s - self._looked_round_s >= _LOOK_ROUND_S:
@@ -129,16 +128,17 @@ class LinkReceiver(End):
         if sizes != wanted:
             raise WireError(f"a frame of {message.count} events has {sizes} bytes instead of {wanted}")
 
-    def _reserve(self, now_s: float) -> None:
+    def _reserve(self, now_s: float) -> int:
+        """Reserve what is wanted and free; return how many slots."""
         wanted = self.state.wanted
         if wanted == 0:
-            return
+            return 0
         slots = self._target.reserve(wanted)
         if len(slots):
-            self._gathered_s = now_s
             self._do(Reserved(slots), now_s)
         elif self._target.ring.limit_reached:
             self._do(LimitReached(), now_s)
+        return len(slots)
 
     def _watch_ring(self, wanted: bool) -> None:
         """Let the poller wait for free slots only when they are wanted."""
