@@ -35,7 +35,7 @@ class BufferObserver(Interface):
 
     def __init__(self, ring: Ring) -> None:
         super().__init__(ring)
-        self._seen = 0
+        self._seen_ns = 0  # when the event seen last was published
 
     def latest(self) -> Event | None:
         """Return copies of the newest event without waiting; None if there is none yet.
@@ -43,17 +43,15 @@ class BufferObserver(Interface):
         An event that is overwritten while it is being copied is left for a newer one.
         """
         for _ in range(_ATTEMPTS):
-            latest = self.ring.header[Header.LATEST]
-            if latest == 0:
+            slot, published_ns = self._newest()
+            if not published_ns:
                 return None
-            slot = latest & SLOT_MASK
-            published_ns = self.ring.table.published[slot]
             metadata, data = self._view(slot)
             event = metadata.copy(), data.copy()
             fence()
-            # It changes before a writer touches the slot, and never comes back.
-            if published_ns and self.ring.table.published[slot] == published_ns:
-                self._seen = latest
+            # The moment changes before a writer touches the slot, and never comes back.
+            if self.ring.table.published[slot] == published_ns:
+                self._seen_ns = published_ns
                 return event
         return None
 
@@ -61,7 +59,7 @@ class BufferObserver(Interface):
         wait_s = _SHORTEST_WAIT_S
         while True:
             ended = self.ring.ended  # before looking: the last event comes before the end
-            if self.ring.header[Header.LATEST] != self._seen:
+            if self._newest()[1] > self._seen_ns:
                 event = self.latest()
                 if event is not None:
                     return event
@@ -69,6 +67,11 @@ class BufferObserver(Interface):
                 return None, None
             time.sleep(wait_s)
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+
+    def _newest(self) -> tuple[int, int]:
+        """Return slot and moment in ns of the newest event; 0 if there is none or it is being overwritten."""
+        slot = self.ring.header[Header.LATEST] & SLOT_MASK
+        return slot, self.ring.table.published[slot]
 
     def __exit__(self, kind: object, error: object, trace: TracebackType | None) -> None:
         """Leave the event: nothing is held."""

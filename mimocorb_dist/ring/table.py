@@ -24,6 +24,7 @@ whether a token is still right, and a token that comes twice is right once.
 
 from __future__ import annotations
 
+import platform
 import threading
 import time
 
@@ -45,6 +46,9 @@ def fence() -> None:
     with _fence_lock:
         pass
 
+
+STORES_MAY_PASS = platform.machine() not in ("x86_64", "AMD64", "i686")
+"""Whether other processors may see two stores in another order than they were made."""
 
 MANY = 48
 """From so many slots on, the steps for many at once cost less than those for one after the other."""
@@ -114,6 +118,8 @@ class SlotTable:
     def publish(self, slot: int) -> int:
         """Make a claimed slot ready for every group (free, if there are none), and return its token."""
         generation: int = self.claimed[slot]
+        if STORES_MAY_PASS:
+            fence()  # whoever sees the moment also sees the data
         self.published[slot] = time.monotonic_ns()
         self.written[slot] = generation
         token = generation << SLOT_BITS | slot
@@ -124,6 +130,8 @@ class SlotTable:
         """Do the same as `publish` for consecutive slots, and return their tokens."""
         part = slice(first, first + count)
         generations = self.all_claimed[part]
+        if STORES_MAY_PASS:
+            fence()
         self.all_published[part] = time.monotonic_ns()
         self.all_written[part] = generations
         tokens: Words = (generations << _SLOT_BITS) + self._numbers[part]

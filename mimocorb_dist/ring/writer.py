@@ -19,7 +19,7 @@ from mimocorb_dist.errors import RingError
 
 from .interface import Interface, Pace, Run
 from .layout import MEMBER_WORDS, METADATA_DTYPE, UNLIMITED, Header, Member, Role
-from .table import MANY, pop_run
+from .table import MANY, STORES_MAY_PASS, fence, pop_run
 from .tokens import SLOT_BITS, TOKEN_BYTES, pack_token
 
 if TYPE_CHECKING:
@@ -182,6 +182,8 @@ class BufferWriter(Interface):
             self._discard(1)
             return
         generation = self._claimed[slot]
+        if STORES_MAY_PASS:
+            fence()
         self._published[slot] = monotonic_ns()
         self._written[slot] = generation
         token = generation << SLOT_BITS | slot

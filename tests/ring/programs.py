@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import mimocorb_dist.ring
-from mimocorb_dist.ring import METADATA_DTYPE, BufferReader, BufferWriter, EndOfStream, Ring
+from mimocorb_dist.ring import METADATA_DTYPE, BufferObserver, BufferReader, BufferWriter, EndOfStream, Ring
 from mimocorb_dist.ring.interface import Pace
 from tests.ring.ledger import Ledger
 from tests.ring.rings import checked_counter, payload, put
@@ -45,6 +46,7 @@ class _StepCounter:
     def __init__(self, fatal_step: int, by_opcode: bool) -> None:
         self.steps = 0
         self._fatal_step = fatal_step
+        self._visits: Counter[object] = Counter()
         self._event = "opcode" if by_opcode else "line"
 
     def trace(self, frame: FrameType, event: str, _: object) -> Any:
@@ -52,11 +54,19 @@ class _StepCounter:
             return None
         if self._event == "opcode":
             frame.f_trace_opcodes = True
-        if event == self._event:
+        if event == self._event and self._counts(frame):
             self.steps += 1
             if self.steps == self._fatal_step:
                 os.kill(os.getpid(), signal.SIGKILL)
         return self.trace
+
+    def _counts(self, frame: FrameType) -> bool:
+        """Tell whether this step is one to die at: lines that come in a loop are so only twice."""
+        if self._event == "opcode":
+            return True
+        line = (frame.f_code, frame.f_lineno)
+        self._visits[line] += 1
+        return self._visits[line] <= 2
 
 
 # Processes that run until they are killed or told to end, and keep account of it.
@@ -85,13 +95,52 @@ def write_for_ever(path: str, ledger_path: str, number: int, batch: int, data_le
     writer.close()
 
 
-def read_to_the_end(path: str, seen_path: str, batch: int, strict: bool) -> None:
+def write_some(path: str, number: int, count: int, batch: int, data_length: int = 4) -> None:
+    """Write events number, number + 10, ..., `count` in all, and close."""
+    writer = BufferWriter(Ring.open(path))
+    counters = 10 * np.arange(count) + number
+    for first in range(0, count, batch):
+        part = counters[first : first + batch].tolist()
+        if batch == 1:
+            put(writer, part[0], data_length)
+        else:
+            data = np.stack([payload(k, data_length) for k in part])
+            writer.write(data, np.concatenate([_metadata(k) for k in part]))
+    writer.close()
+
+
+def observe_to_the_end(path: str, seen_path: str) -> None:
+    """Observe events, each newer than the one before, and write their counters."""
+    observer, last = BufferObserver(Ring.open(path)), -1
+    with open(seen_path, "w") as file:
+        while True:
+            with observer as (metadata, data):
+                if metadata is None:
+                    return
+                counter = checked_counter(metadata, data)
+                assert counter > last, f"event {counter} after {last}"
+                last = counter
+                print(counter, file=file, flush=True)
+
+
+COUNT = 0
+
+
+def write_to_the_limit(path: str, ledger_path: str, number: int) -> None:
+    """Write events until the limit is reached, and count them."""
+    ledger, writer = Ledger(ledger_path), BufferWriter(Ring.open(path))
+    while put(writer, 10 * ledger[COUNT] + number):
+        ledger[COUNT] += 1
+    writer.close()
+
+
+def read_to_the_end(path: str, seen_path: str, batch: int, strict: bool, group: str = "readers") -> None:
     """Read events, and note before its release how often each was seen by this reader and its predecessors.
 
     If `strict`, this is the only reader of its group, and gets the events of each writer in order.
     """
     seen = np.memmap(seen_path, np.uint8, "r+")
-    reader = BufferReader(Ring.open(path))
+    reader = BufferReader(Ring.open(path), group)
     last: dict[int, int] = {}
     while True:
         with reader.batch(batch) if batch > 1 else reader as (metadata, data):

@@ -1,0 +1,334 @@
+"""What goes into a ring comes out of it: several writers, readers and groups, batches, the end."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from mimocorb_dist.errors import RingError
+from mimocorb_dist.ring import METADATA_DTYPE, BufferReader, BufferSpec, BufferWriter, EndOfStream, Ring
+from tests.ring.ledger import Ledger
+from tests.ring.programs import COUNT
+from tests.ring.rings import (
+    attached,
+    check_table,
+    claimable_slots,
+    fill,
+    make_ring,
+    payload,
+    put,
+    read_available,
+)
+from tests.support import eventually
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.ring.members import MemberHost
+
+EVENTS = 3000
+
+
+@pytest.mark.parametrize(("writers", "readers"), [*itertools.product([1, 2, 5], repeat=2)])
+def test_every_event_reaches_one_reader_and_the_end_comes_last(
+    host: MemberHost, directory: Path, writers: int, readers: int
+) -> None:
+    ring = make_ring(directory, 16, writers=writers)
+    ends = [
+        host.start("write_some", str(ring.path), number, EVENTS, 1 if number % 2 else 5)
+        for number in range(writers)
+    ]
+    for number in range(readers):
+        path = str(directory / f"reader{number}")
+        np.zeros(10 * EVENTS, np.uint8).tofile(path)
+        ends.append(host.start("read_to_the_end", str(ring.path), path, 1 if number % 2 else 3, readers == 1))
+    assert [host.wait(pid) for pid in ends] == [0] * len(ends)
+    seen = np.sum([np.fromfile(directory / f"reader{n}", np.uint8) for n in range(readers)], axis=0)
+    expected = [10 * k + number for number in range(writers) for k in range(EVENTS)]
+    assert seen.nonzero()[0].tolist() == sorted(expected)
+    assert seen.max() == 1
+    assert ring.drained
+    assert ring.statistics().read == {"readers": writers * EVENTS}
+    check_table(ring)
+    ring.close()
+
+
+def test_every_group_gets_every_event(host: MemberHost, directory: Path) -> None:
+    groups = ("one", "two", "three")
+    ring = make_ring(directory, 8, groups=groups)
+    ends = []
+    for number, group in enumerate((*groups, "two")):  # two processes share the events of "two"
+        path = str(directory / f"reader{number}")
+        np.zeros(10 * EVENTS, np.uint8).tofile(path)
+        ends.append(host.start("read_to_the_end", str(ring.path), path, 1, group != "two", group))
+    ends.append(host.start("write_some", str(ring.path), 0, EVENTS, 1))
+    assert [host.wait(pid) for pid in ends] == [0] * len(ends)
+    seen = [np.fromfile(directory / f"reader{n}", np.uint8)[::10] for n in range(4)]
+    assert (seen[0] == 1).all() and (seen[2] == 1).all()
+    assert (seen[1] + seen[3] == 1).all()
+    assert ring.statistics().read == dict.fromkeys(groups, EVENTS)
+    ring.close()
+
+
+def test_slot_is_free_when_the_last_group_has_released_it(directory: Path) -> None:
+    ring = make_ring(directory, 2, groups=("one", "two"))
+    writer = fill(ring, 2)
+    assert read_available(BufferReader(ring, "one")) == [0, 1]
+    assert writer.reserve(timeout_s=0) is None
+    assert ring.statistics().filled == 2
+    assert read_available(BufferReader(ring, "two")) == [0, 1]
+    assert writer.reserve(timeout_s=0) is not None
+    assert ring.statistics().filled == 0
+
+
+def test_buffer_that_nobody_reads_never_blocks_its_writer(directory: Path) -> None:
+    ring = make_ring(directory, 2, groups=())
+    writer = BufferWriter(ring)
+    for counter in range(100):
+        put(writer, counter)
+    assert ring.statistics().written == 100
+    assert ring.statistics().filled == 0
+    writer.close()
+    assert ring.drained
+
+
+def test_ring_of_one_slot(host: MemberHost, directory: Path) -> None:
+    ring = make_ring(directory, 1)
+    np.zeros(10 * EVENTS, np.uint8).tofile(directory / "reader")
+    reader = host.start("read_to_the_end", str(ring.path), str(directory / "reader"), 5, True)
+    writer = host.start("write_some", str(ring.path), 0, EVENTS, 1)
+    assert host.wait(writer) == 0
+    assert host.wait(reader) == 0
+    assert (np.fromfile(directory / "reader", np.uint8)[::10] == 1).all()
+    ring.close()
+
+
+def test_end_comes_only_after_all_expected_writers_have_closed(directory: Path) -> None:
+    ring = make_ring(directory, writers=3)
+    reader = BufferReader(ring)
+    first, second = fill(ring, 2), BufferWriter(ring)
+    first.close()
+    first.close()  # counts once
+    assert read_available(reader) == [0, 1]
+    assert reader.take(timeout_s=0) is None
+    second.close()
+    assert reader.take(timeout_s=0) is None
+    ring.writer_gone()
+    with pytest.raises(EndOfStream):
+        reader.take(timeout_s=0)
+    with reader as (metadata, data):
+        assert metadata is None and data is None
+    with reader.batch() as (metadata, data):
+        assert metadata is None and data is None
+
+
+def test_all_waiting_readers_wake_at_the_end(host: MemberHost, directory: Path) -> None:
+    ring = make_ring(directory)
+    np.zeros(10, np.uint8).tofile(directory / "seen")
+    readers = [
+        host.start("read_to_the_end", str(ring.path), str(directory / "seen"), 1, False) for _ in range(5)
+    ]
+    eventually(lambda: ring.statistics().readers == 5)
+    BufferWriter(ring).close()
+    assert [host.wait(pid) for pid in readers] == [0] * 5
+    ring.close()
+
+
+def test_waiting_reader_wakes_when_fewer_writers_are_expected(host: MemberHost, directory: Path) -> None:
+    ring = make_ring(directory, writers=2)
+    np.zeros(10, np.uint8).tofile(directory / "seen")
+    reader = host.start("read_to_the_end", str(ring.path), str(directory / "seen"), 1, False)
+    eventually(lambda: ring.statistics().readers == 1)
+    BufferWriter(ring).close()
+    ring.expect_writers(1)
+    assert host.wait(reader) == 0
+    ring.close()
+
+
+def test_batches_are_views_of_the_shared_memory(directory: Path) -> None:
+    ring = make_ring(directory, 16)
+    writer, reader = BufferWriter(ring), BufferReader(ring)
+    with writer.batch(5) as (metadata, data):
+        assert len(metadata) == len(data) == 5
+        assert np.shares_memory(data, ring.all_data)
+        for k in range(5):
+            metadata[k] = (k, k * 0.5, k * 0.25)
+            data[k] = payload(k)
+    run = reader.take(5)
+    assert run is not None and run.count == 5
+    assert np.shares_memory(run.data, ring.all_data)
+    assert np.shares_memory(run.metadata, ring.all_metadata)
+    assert run.data_bytes[: data[0].nbytes].tobytes() == payload(0).tobytes()
+    assert run.metadata_bytes.tobytes() == run.metadata.tobytes()
+    assert len(run.data_bytes) == 5 * ring.stride
+    reader.release(run)
+
+
+def test_batches_end_at_the_end_of_the_ring(directory: Path) -> None:
+    ring = make_ring(directory, 10)
+    writer, reader = fill(ring, 7), BufferReader(ring)
+    assert read_available(reader) == list(range(7))
+    counters = np.arange(7, 14)
+    metadata = np.array([(k, k * 0.5, k * 0.25) for k in counters], METADATA_DTYPE)
+    writer.write(np.stack([payload(k) for k in counters]), metadata)
+    run = reader.take(5)
+    assert run is not None
+    assert run.metadata["counter"].tolist() == [7, 8, 9]
+    reader.release(run)
+    assert read_available(reader, 5) == [10, 11, 12, 13]
+
+
+def test_failed_block_publishes_nothing(directory: Path) -> None:
+    ring = make_ring(directory)
+    writer = BufferWriter(ring)
+    with pytest.raises(LookupError), writer:
+        raise LookupError
+    with pytest.raises(LookupError), writer.batch(3):
+        raise LookupError
+    put(writer, 0)
+    assert read_available(BufferReader(ring)) == [0]
+    assert ring.statistics().written == 1
+    writer.close()
+    assert claimable_slots(make_ring(directory, name="other")) == 8
+
+
+def test_runs_are_released_in_any_order_and_in_parts(directory: Path) -> None:
+    ring = make_ring(directory, 8)
+    writer, reader = fill(ring, 8), BufferReader(ring)
+    first, second = reader.take(4), reader.take(4)
+    assert first is not None and second is not None
+    reader.release(second)
+    head, tail = first.split(3)
+    reader.release(tail)
+    assert ring.statistics().filled == 3
+    reader.release(head)
+    assert ring.statistics().filled == 0
+    writer.close()
+    assert ring.drained
+
+
+@pytest.mark.parametrize("limit", [0, 1, 7, 100])
+def test_event_limit_is_exact_for_several_writers(host: MemberHost, directory: Path, limit: int) -> None:
+    ring = make_ring(directory, 16, writers=3)
+    ring.limit_events(limit)
+    for number in range(3):
+        Ledger(directory / f"writer{number}", 3)
+    np.zeros(100_000, np.uint8).tofile(directory / "reader")
+    ends = [
+        host.start("write_to_the_limit", str(ring.path), str(directory / f"writer{number}"), number)
+        for number in range(3)
+    ]
+    ends.append(host.start("read_to_the_end", str(ring.path), str(directory / "reader"), 1, True))
+    assert [host.wait(pid) for pid in ends] == [0] * 4
+    assert ring.limit_reached
+    assert ring.statistics().written == ring.statistics().read["readers"] == limit
+    assert sum(Ledger(directory / f"writer{number}")[COUNT] for number in range(3)) == limit
+    assert np.fromfile(directory / "reader", np.uint8).sum() == limit
+    ring.close()
+
+
+def test_limit_ends_every_way_to_write(directory: Path) -> None:
+    ring = make_ring(directory)
+    ring.limit_events(2)
+    writer = fill(ring, 2)
+    assert not put(writer, 2)
+    assert not writer.copy(np.zeros(1, METADATA_DTYPE), payload(2))
+    assert writer.reserve() is None
+    assert writer.write(np.stack([payload(2)]), np.zeros(1, METADATA_DTYPE)) == 0
+    with writer.batch() as (metadata, data):
+        assert len(metadata) == len(data) == 0
+    with pytest.raises(RingError, match="limit"), writer:
+        pytest.fail("there is no slot")
+
+
+def test_pause_discards_and_counts(directory: Path) -> None:
+    ring = make_ring(directory, 4)
+    writer, reader = fill(ring, 2), BufferReader(ring)
+    ring.pause()
+    for counter in range(10):
+        put(writer, counter)
+    with writer.batch(1) as (metadata, _):
+        assert len(metadata) == 1
+    assert ring.statistics().paused
+    assert ring.statistics().discarded_while_paused == 11
+    assert ring.statistics().written == 2
+    ring.resume()
+    put(writer, 2)
+    assert read_available(reader) == [0, 1, 2]
+    assert ring.statistics().discarded_while_paused == 11
+    writer.close()
+    reader.close()
+    assert ring.drained
+
+
+def test_undelivered_events_are_rescued_and_counted(directory: Path) -> None:
+    ring = make_ring(directory)
+    writer = fill(ring, 5)
+    reader = BufferReader(ring)
+    run = reader.take(2)
+    assert run is not None
+    reader.release(run)
+    events = list(ring.rescue("readers"))
+    assert [int(metadata["counter"].item()) for metadata, _ in events] == [2, 3, 4]
+    assert not np.shares_memory(events[0][1], ring.all_data)
+    statistics = ring.statistics()
+    assert statistics.written == statistics.read["readers"] + statistics.rescued["readers"] == 5
+    assert list(ring.rescue("readers")) == []
+    writer.close()
+    assert ring.drained
+
+
+def test_statistics_never_show_more_read_than_written(host: MemberHost, directory: Path) -> None:
+    ring = make_ring(directory, 64, writers=2)
+    np.zeros(10 * EVENTS, np.uint8).tofile(directory / "reader")
+    ends = [host.start("write_some", str(ring.path), number, EVENTS, 1) for number in range(2)]
+    ends.append(host.start("read_to_the_end", str(ring.path), str(directory / "reader"), 4, False))
+    last = ring.statistics()
+    while not ring.drained:
+        now = ring.statistics()
+        assert now.read["readers"] <= now.written
+        assert last.written <= now.written and last.read["readers"] <= now.read["readers"]
+        assert 0 <= now.filled <= 64 and now.fill <= now.max_fill
+        last = now
+    assert [host.wait(pid) for pid in ends] == [0, 0, 0]
+    ring.close()
+
+
+def test_dead_time_outlives_the_writer(directory: Path) -> None:
+    ring = make_ring(directory)
+    with attached(ring) as other:
+        writer = BufferWriter(other)
+        writer.add_dead_time(0.25, 0.75)
+        writer.add_dead_time(0.25, 0.75)
+        writer.close()
+    assert ring.statistics().dead_time_s == pytest.approx(0.5)
+    assert ring.statistics().live_time_s == pytest.approx(1.5)
+
+
+def test_any_type_of_event_comes_out_as_it_went_in(directory: Path) -> None:
+    types = [
+        np.dtype([("a", np.int16), ("b", np.float64)]),
+        np.dtype([("a", ">f4")]),
+        np.dtype([("a", np.float32, (3, 2)), ("b", "S5")]),
+        np.dtype([("a", np.uint8)]),
+        np.dtype({"names": ["a", "b"], "formats": ["u1", "f8"], "offsets": [0, 8]}),
+        np.dtype(np.float64),
+    ]
+    for number, dtype in enumerate(types):
+        spec = BufferSpec(f"buffer{number}", 3, 5, dtype)
+        with attached(Ring.create(directory, spec)) as ring:
+            assert ring.spec.data_dtype == dtype
+            event = np.frombuffer(bytes(range(5 * dtype.itemsize)), dtype)
+            writer, reader = BufferWriter(ring), BufferReader(ring)
+            strided = np.zeros((5, 2), dtype)
+            strided[:, 0] = event
+            for data in (event, strided[:, 0], event.astype(dtype.newbyteorder("="))):
+                writer.put(data, 1, 2.0, 3.0)
+                with reader as (metadata, read):
+                    assert metadata.tolist() == [(1, 2.0, 3.0)]
+                    assert read.dtype == dtype
+                    for name in dtype.names or [...]:
+                        assert read[name].tobytes() == event[name].tobytes()
