@@ -11,6 +11,7 @@ import zmq
 
 from mimocorb_dist.errors import WireError
 from mimocorb_dist.links import messages
+from mimocorb_dist.links.connection import MAX_PART_BYTES
 from mimocorb_dist.links.end import FAREWELL_MS, End
 from mimocorb_dist.links.protocol import (
     Broken,
@@ -27,7 +28,6 @@ from mimocorb_dist.links.protocol import (
     TurnedAway,
 )
 from mimocorb_dist.links.receiver_state import ReceiverState
-from mimocorb_dist.links.sender import MAX_PART_BYTES
 from mimocorb_dist.links.slots import TargetSlots, terms_of
 from mimocorb_dist.ring import METADATA_DTYPE, Ring
 from mimocorb_dist.wire.sockets import data_receiver, readable

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import zmq
 
-from mimocorb_dist.errors import LinkError, WireError
+from mimocorb_dist.errors import LinkError
 from mimocorb_dist.links import messages
+from mimocorb_dist.links.connection import Connection
 from mimocorb_dist.links.end import FAREWELL_MS, LONGEST_WAIT_S, End
 from mimocorb_dist.links.pace import Pace
 from mimocorb_dist.links.protocol import (
@@ -28,10 +28,9 @@ from mimocorb_dist.links.protocol import (
     Taken,
     Tick,
 )
-from mimocorb_dist.links.sender_state import SenderState
-from mimocorb_dist.links.slots import PART_BYTES, SourceSlots, terms_of
+from mimocorb_dist.links.sender_state import Phase, SenderState
+from mimocorb_dist.links.slots import SourceSlots, terms_of
 from mimocorb_dist.ring import EndOfStream, Ring
-from mimocorb_dist.wire.sockets import data_sender, readable
 
 if TYPE_CHECKING:
     from mimocorb_dist.links.job import LinkJob
@@ -40,61 +39,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MAX_PART_BYTES = 2 * PART_BYTES
 _LOOK_ROUND_S = 1.0
 """How often to see whether others read the same events."""
-_OLD_SOCKET_S = 5.0
-_COPIED_BYTES = 1 << 16
-"""Smaller message parts are copied: that costs less than keeping track of them."""
-
-
-class Connection:
-    """A socket to the receiver, its monitor, and the buffers that it may still be reading from.
-
-    Parameters
-    ----------
-    address
-        Where the receiver listens.
-    security
-        The setup's security.
-    """
-
-    def __init__(self, address: str, security: str | None) -> None:
-        self.socket, self.monitor = data_sender(address, max_part_bytes=MAX_PART_BYTES, security=security)
-        self._under_way: deque[zmq.MessageTracker] = deque()
-
-    def send(self, parts: list[bytes | memoryview]) -> None:
-        """Send a message; its parts must stay as they are until the receiver has got it.
-
-        Raises
-        ------
-        zmq.Again
-            When it cannot be sent now.
-        """
-        for place, part in enumerate(parts, 1):
-            flags = zmq.SNDMORE if place < len(parts) else 0
-            if len(part) < _COPIED_BYTES:
-                self.socket.send(part, flags)
-            else:
-                self._track(self.socket.send(part, flags, copy=False, track=True))
-
-    def is_broken(self, ready: dict[Any, int]) -> bool:
-        """Tell from the ready sockets whether the connection has broken, or cannot be made."""
-        return self.monitor.socket in ready and "disconnected" in self.monitor.events()
-
-    def _track(self, tracker: zmq.MessageTracker | None) -> None:
-        if tracker is not None:
-            while self._under_way and self._under_way[0].done:
-                self._under_way.popleft()
-            self._under_way.append(tracker)
-
-    def close(self, linger_ms: int = 0) -> None:
-        """Close, and wait until no buffer is read from any more."""
-        self.monitor.close()
-        self.socket.close(linger=linger_ms)
-        deadline_s = time.monotonic() + _OLD_SOCKET_S
-        for tracker in self._under_way:
-            tracker.wait(max(0.0, deadline_s - time.monotonic()))
 
 
 class LinkSender(End):
@@ -121,6 +67,7 @@ class LinkSender(End):
         self._address: str | None = job.address
         self._connect_s: float | None = 0.0
         self._looked_round_s = 0.0
+        self._broken_s: float | None = None
         self._polled = False  # whether the poller watches the ring
 
     def counts(self) -> dict[str, Any]:
@@ -152,12 +99,11 @@ class LinkSender(End):
     def turn(self, ready: dict[Any, int], now_s: float) -> None:
         """Receive, take and send what there is."""
         self._connect_if_due(now_s)
-        connection = self._connection
-        if connection is not None and connection.socket in ready:
-            self._receive(connection, now_s)
-        if connection is not None and self._connection is connection and connection.is_broken(ready):
-            log.info("link %s: connection to %s broken", self.job.link, self._address)
-            self._do(Broken(), now_s)
+        if connection := self._connection:
+            for data in connection.messages():
+                self._do(Incoming(messages.decode(data)), now_s)
+            if self._connection is connection and connection.is_broken(ready):
+                self._do(Broken(), now_s)
         if now_s - self._looked_round_s >= _LOOK_ROUND_S:
             self._looked_round_s = now_s
             self.state.window.competing = self._source.competing
@@ -168,14 +114,8 @@ class LinkSender(End):
         if self._connect_s is None or self._address is None or now_s < self._connect_s:
             return
         self._connect_s = None
-        self._connection = Connection(self._address, self.job.security)
-        self.poller.register(self._connection.socket, zmq.POLLIN)
-        self.poller.register(self._connection.monitor.socket, zmq.POLLIN)
+        self._connection = Connection(self._address, self.job.security, self.poller)
         self._do(Connecting(), now_s)
-
-    def _receive(self, connection: Connection, now_s: float) -> None:
-        while self._connection is connection and readable(connection.socket):
-            self._do(Incoming(messages.decode(connection.socket.recv(zmq.NOBLOCK))), now_s)
 
     def _take(self, now_s: float) -> None:
         room = self.state.room
@@ -201,8 +141,23 @@ class LinkSender(End):
                 self.poller.unregister(self._source.reader.fileno())
 
     def _do(self, given: SenderInput, now_s: float) -> None:
-        for action in self.state.handle(given, now_s):
+        before = self.state.phase
+        actions = self.state.handle(given, now_s)
+        if self.state.phase is not before:
+            self._tell(before, now_s)
+        for action in actions:
             self._act(action, now_s)
+
+    def _tell(self, before: Phase, now_s: float) -> None:
+        """Log once that the connection has broken, or cannot be made, and when it is there."""
+        link, phase = self.job.link, self.state.phase
+        if phase is Phase.OPEN and self._broken_s is not None:
+            log.warning("link %s: connected after %.1f s", link, now_s - self._broken_s)
+            self._broken_s = None
+        elif phase is Phase.CLOSED and self._broken_s is None:
+            self._broken_s = now_s
+            what = "has broken" if before is Phase.OPEN else "cannot be made (is a firewall in the way?)"
+            log.warning("link %s: the connection to %s %s; events wait for it", link, self._address, what)
 
     def _act(self, action: SenderAction, now_s: float) -> None:
         match action:
@@ -226,24 +181,13 @@ class LinkSender(End):
             message = replace(message, metadata=self._source.metadata(slots))
             parts.extend(self._source.data(slots))
         parts.insert(0, messages.encode(message))
-        try:
-            self._connection.send(parts)
-        except zmq.Again:
-            log.info("link %s: %s does not take its messages", self.job.link, self._address)
+        if not self._connection.send(parts):
             self._do(Broken(), now_s)
 
     def _disconnect(self, linger_ms: int = 0) -> None:
         connection, self._connection = self._connection, None
-        if connection is None:
-            return
-        self.poller.unregister(connection.socket)
-        self.poller.unregister(connection.monitor.socket)
-        try:
+        if connection is not None:
             connection.close(linger_ms)
-        except zmq.NotDone as error:
-            raise WireError(
-                f"link {self.job.link}: a closed socket still reads from the ring; start the run anew"
-            ) from error
 
     def close(self) -> None:
         """Let go of the socket and the ring."""

@@ -14,9 +14,9 @@ import zmq
 
 from mimocorb_dist.errors import LinkError, WireError
 from mimocorb_dist.links import messages
+from mimocorb_dist.links.connection import MAX_PART_BYTES, Connection
 from mimocorb_dist.links.end import FAREWELL_MS, LONGEST_WAIT_S, End
 from mimocorb_dist.links.messages import Bye, Done, Frame, Hello, LinkMessage, Look, Refuse
-from mimocorb_dist.links.sender import MAX_PART_BYTES, Connection
 from mimocorb_dist.links.slots import PART_BYTES, TargetSlots, terms_of
 from mimocorb_dist.ring import METADATA_DTYPE, BufferObserver, Ring
 from mimocorb_dist.wire.messages import SAME_VERSION
@@ -79,12 +79,14 @@ class ViewSender(End):
         connection = self._connection
         if connection is None:
             self._connect_if_due(now_s)
-        elif connection.socket in ready:
-            self._heard_s = now_s
-            self._answer(messages.decode(connection.socket.recv()), connection)
-        elif connection.is_broken(ready) or now_s - self._heard_s > _PATIENCE_S:
-            self._disconnect(0)
-            self._connect_s = now_s + _PAUSE_S
+        else:
+            taken = True
+            for data in connection.messages():
+                self._heard_s = now_s
+                taken = taken and connection.send(self._answer(messages.decode(data)))
+            if not taken or connection.is_broken(ready) or now_s - self._heard_s > _PATIENCE_S:
+                self._disconnect(0)
+                self._connect_s = now_s + _PAUSE_S
         if self._address is not None and self._ring.ended:
             self._ended_s = self._ended_s or now_s
             if now_s - self._ended_s > _FAREWELL_S:
@@ -93,26 +95,25 @@ class ViewSender(End):
     def _connect_if_due(self, now_s: float) -> None:
         if self._address is None or now_s < self._connect_s:
             return
-        connection = self._connection = Connection(self._address, self.job.security)
-        self.poller.register(connection.socket, zmq.POLLIN)
-        self.poller.register(connection.monitor.socket, zmq.POLLIN)
+        self._connection = Connection(self._address, self.job.security, self.poller)
         self._heard_s = now_s
         self._attempt += 1
-        connection.send([messages.encode(Hello(self._terms, 1, self._attempt))])
+        self._connection.send([messages.encode(Hello(self._terms, 1, self._attempt))])
 
-    def _answer(self, message: LinkMessage, connection: Connection) -> None:
+    def _answer(self, message: LinkMessage) -> list[bytes]:
+        """Return the message parts that answer the receiver."""
         match message:
             case Look():
-                self._show(connection)
+                return self._show()
             case Done():
-                connection.send([messages.encode(Bye())])
                 self.finished = True
+                return [messages.encode(Bye())]
             case Refuse(reason=reason):
                 raise LinkError(reason)
             case _:
                 raise LinkError(f"view {self.job.link}: the receiver sent {message}; {SAME_VERSION}")
 
-    def _show(self, connection: Connection) -> None:
+    def _show(self) -> list[bytes]:
         ended = self._ring.ended  # before looking: the last event comes before the end
         latest = self._observer.latest()
         shown = b"" if latest is None else latest[0].tobytes()
@@ -121,17 +122,14 @@ class ViewSender(End):
             self._sent += 1
             data = latest[1].tobytes().ljust(self._ring.stride, b"\0")
             parts = [data[begin : begin + PART_BYTES] for begin in range(0, len(data), PART_BYTES)]
-            connection.send([messages.encode(Frame(self._sent, 1, shown)), *parts])
-        elif ended:
-            connection.send([messages.encode(messages.End(self._sent))])
-        else:
-            connection.send([messages.encode(Frame(self._sent, 0))])
+            return [messages.encode(Frame(self._sent, 1, shown)), *parts]
+        if ended:
+            return [messages.encode(messages.End(self._sent))]
+        return [messages.encode(Frame(self._sent, 0))]
 
     def _disconnect(self, linger_ms: int) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            self.poller.unregister(connection.socket)
-            self.poller.unregister(connection.monitor.socket)
             connection.close(linger_ms)
 
     def close(self) -> None:
