@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 from typing import Any
 
@@ -21,8 +22,10 @@ def function_of(name: str) -> Any:
 
 
 def keys_in_docstring(name: str) -> list[str]:
-    config = function_of(name).__doc__.partition("Config\n    ------\n")[2].partition("Example\n")[0]
-    return [key for line in re.findall(r"(?m)^    (\w[\w, ]*) :", config) for key in line.split(", ")]
+    config = (
+        (inspect.getdoc(function_of(name)) or "").partition("Config\n------\n")[2].partition("Example\n")[0]
+    )
+    return [key for line in re.findall(r"(?m)^(\w[\w, ]*) :", config) for key in line.split(", ")]
 
 
 def keys_in_page(name: str) -> list[str]:
@@ -38,7 +41,7 @@ def test_every_function_is_in_the_overview(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_function_tells_its_buffers(name: str) -> None:
-    assert re.search(r"(?m)^    (sources|sinks|observes)  ", function_of(name).__doc__)
+    assert re.search(r"(?m)^(sources|sinks|observes)  ", inspect.getdoc(function_of(name)) or "")
 
 
 @pytest.mark.parametrize("name", NAMES)
