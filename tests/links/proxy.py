@@ -88,6 +88,8 @@ class Proxy:
         except OSError:
             incoming.close()
             return
+        for end in (incoming, outgoing):
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self._lock:
             self.connections += 1
             self._pairs.append((incoming, outgoing))
