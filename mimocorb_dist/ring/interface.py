@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import weakref
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -91,7 +93,10 @@ class Interface:
         The ring, attached.
     """
 
+    _all: ClassVar[weakref.WeakSet[Interface]] = weakref.WeakSet()
+
     def __init__(self, ring: Ring) -> None:
+        self._all.add(self)
         self.ring = ring
         self.buffer = ring
         self.name = ring.name
@@ -121,6 +126,9 @@ class Interface:
     def close(self) -> None:
         """Give back what this end holds. Closing twice is harmless."""
 
+    def _forget(self) -> None:
+        """Hold nothing, and be no member: what the parent of a forked process holds is not the child's."""
+
     def __enter__(self) -> Any:
         raise TypeError(f"{type(self).__name__} cannot be entered")
 
@@ -128,6 +136,14 @@ class Interface:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Leave the event."""
+
+
+def _after_fork() -> None:
+    for interface in list(Interface._all):
+        interface._forget()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class Pace:

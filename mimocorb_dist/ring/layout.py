@@ -42,8 +42,8 @@ class Header(IntEnum):
     TOTAL_BYTES = 2
     LATEST = 3  # token of the event published last, for observers
     EVENTS_LEFT = 5  # under the writers' lock; UNLIMITED if there is no limit
-    EXPECTED_WRITERS = 6  # under the member lock
-    GONE_WRITERS = 7  # under the member lock: died, and will not come back
+    EXPECTED_WRITERS = 6  # under the writers' lock
+    GONE_WRITERS = 7  # under the writers' lock: died, and will not come back
     PAUSED = 8
     STOPPING = 9
     MAX_FILLED = 10

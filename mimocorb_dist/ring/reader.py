@@ -170,6 +170,10 @@ class BufferReader(Interface):
         self.ring.leave(self._member)
         self._member = self._pid = -1
 
+    def _forget(self) -> None:
+        self._ahead, self._freed = [], []
+        self._slot = self._member = self._pid = -1
+
     # Claiming.
 
     def _claim(self, limit: int, timeout_s: float | None) -> bool:
@@ -238,9 +242,8 @@ class BufferReader(Interface):
         freed.clear()
 
     def _join(self) -> None:
-        """Enter the member table, in a forked child anew: what the parent holds is not the child's."""
-        self._pid = os.getpid()
-        self._ahead, self._freed = [], []
+        """Enter the member table."""
         self._member = self.ring.join(Role.READER, self._index)
+        self._pid = os.getpid()
         self._pace = Pace(self.slot_count // 4)
         self._batch_share = max(1, self.slot_count // 2)

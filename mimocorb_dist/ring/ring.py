@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import mmap
 import os
 import time
@@ -32,7 +30,7 @@ from .layout import (
 )
 from .statistics import BufferStatistics
 from .table import SlotTable
-from .tokens import WAKE, TokenQueue, pack_token
+from .tokens import MAX_TOKENS, WAKE, TokenQueue, pack_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,7 +97,6 @@ class Ring:
             self.layout.data_offset,
             (self.stride, self.spec.data_dtype.itemsize),
         )
-        self._member_lock = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
 
     @classmethod
     def open(cls, path: Path | str) -> Ring:
@@ -137,7 +134,7 @@ class Ring:
         layout = Layout(spec)
         _allocate(path, layout, expected_writers)
         # A token for each slot, one doubled after a death, and some to wake readers.
-        tokens = 2 * spec.slot_count + 1024
+        tokens = min(2 * spec.slot_count + 1024, MAX_TOKENS)
         paths = [_free_path(path), *(_ready_path(path, group) for group in spec.groups)]
         # Queues are held until the ring holds them: a FIFO that nobody holds forgets its size.
         queues: list[TokenQueue] = []
@@ -241,13 +238,13 @@ class Ring:
 
     def expect_writers(self, count: int) -> None:
         """Set how many writers must close before the stream has ended."""
-        with self.member_lock():
+        with self.free:
             self.header[Header.EXPECTED_WRITERS] = count
         self.wake_readers()
 
     def writer_gone(self) -> None:
         """Count a writer as closed that died and will not come back."""
-        with self.member_lock():
+        with self.free:
             self.header[Header.GONE_WRITERS] += 1
         self.wake_readers()
 
@@ -309,7 +306,7 @@ class Ring:
 
     def join(self, role: Role, group: int = 0) -> int:
         """Enter this process in the member table; return its row."""
-        with self.member_lock():
+        with self.free:
             for member in range(MAX_MEMBERS):
                 row = member * MEMBER_WORDS
                 if self.members[row + Member.PID] == 0:
@@ -351,15 +348,6 @@ class Ring:
             known = ", ".join(self.spec.groups) or "none"
             raise RingError(f"buffer {self.name} has no reader group {group!r}; it has: {known}") from None
 
-    @contextlib.contextmanager
-    def member_lock(self) -> Iterator[None]:
-        """Hold the lock of the member table."""
-        fcntl.flock(self._member_lock, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(self._member_lock, fcntl.LOCK_UN)
-
     def data_bytes(self, first: int, count: int) -> memoryview:
         """Return the bytes of consecutive slots' data, each `stride` long."""
         start = self.layout.data_offset + first * self.stride
@@ -385,13 +373,6 @@ class Ring:
         """Detach: the queues are closed now, the memory is unmapped when no array looks at it any more."""
         for queue in (self.free, *self.ready):
             queue.close()
-        if self._member_lock >= 0:
-            os.close(self._member_lock)
-            self._member_lock = -1
-
-    def __del__(self) -> None:
-        if hasattr(self, "_member_lock"):
-            self.close()
 
     def unlink(self) -> None:
         """Remove the ring's file and queues; who is attached may go on."""
@@ -428,7 +409,7 @@ class Ring:
     def _retire(self, member: int) -> None:
         """Keep what a member counted, and free its row."""
         row = member * MEMBER_WORDS
-        with self.member_lock():
+        with self.free:
             for counter, total in (
                 (Member.DISCARDED, Header.RETIRED_DISCARDED),
                 (Member.DEAD_NS, Header.RETIRED_DEAD_NS),

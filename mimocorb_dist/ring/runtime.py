@@ -40,11 +40,20 @@ class RuntimeDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._lock = -1
         try:
-            path.mkdir(mode=0o700)
-            self._lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            # It gets its name when it is locked: there must never be a moment when it looks dead.
+            unnamed = Path(tempfile.mkdtemp(prefix=f".{PREFIX}", dir=path.parent))
+            self._lock = os.open(unnamed / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                unnamed.rename(path)
+            except OSError:
+                shutil.rmtree(unnamed)
+                raise
         except OSError as error:
+            if self._lock >= 0:
+                os.close(self._lock)
             raise RingError(
                 f"{path}: cannot make this directory for shared memory ({error.strerror}); "
                 "is the same node running already? `mimocorb-node clean` removes what dead runs left"

@@ -24,7 +24,7 @@ whether a token is still right, and a token that comes twice is right once.
 
 from __future__ import annotations
 
-import platform
+import os
 import threading
 import time
 
@@ -47,7 +47,7 @@ def fence() -> None:
         pass
 
 
-STORES_MAY_PASS = platform.machine() not in ("x86_64", "AMD64", "i686")
+STORES_MAY_PASS = os.uname().machine not in ("x86_64", "AMD64", "i686")
 """Whether other processors may see two stores in another order than they were made."""
 
 MANY = 48
@@ -213,6 +213,7 @@ class SlotTable:
     def give_back_claimed(self, member: int) -> int:
         """Free all slots that a dead writer had claimed; return how many. Under the writers' lock."""
         slots = np.flatnonzero((self.all_writer == member) & (self.all_claimed > self.all_written))
+        self.all_published[slots] = 0  # it may have died between its last two stores
         self.all_claimed[slots] = self.all_written[slots]
         return len(slots)
 

@@ -28,6 +28,8 @@ WAKE = b"\xff" * 8
 """A token that names no slot: whoever takes it looks at the ring's state anew."""
 WAKE_VALUE = (1 << 64) - 1
 TOKEN_BYTES = 8
+MAX_TOKENS = (1 << 20) // TOKEN_BYTES
+"""As many as the kernel grants to everybody in one FIFO."""
 pack_token = struct.Struct("=Q").pack
 
 _F_SETPIPE_SZ = getattr(fcntl, "F_SETPIPE_SZ", 1031)

@@ -95,6 +95,8 @@ class BufferWriter(Interface):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         slot, self._slot = self._slot, -1
+        if slot < 0:  # it was the parent's of a process forked in the block
+            return
         if kind is not None:
             self._ahead.append(slot)  # still claimed, and used for the next event
         else:
@@ -317,6 +319,11 @@ class BufferWriter(Interface):
         """Classic name of `close`."""
         self.close()
 
+    def _forget(self) -> None:
+        self._ahead = []
+        self._slot = self._member = self._pid = -1
+        self._closed = True  # that is, nothing is to be closed before the child writes, too
+
     # Claiming.
 
     def _claim(self, limit: int, timeout_s: float | None) -> bool:
@@ -368,11 +375,10 @@ class BufferWriter(Interface):
             self.ring.header[_MAX_FILLED] = used
 
     def _join(self) -> None:
-        """Enter the member table, in a forked child anew: what the parent holds is not the child's."""
-        self._pid = os.getpid()
-        self._ahead.clear()
-        self._closed = False
+        """Enter the member table."""
         self._member = self.ring.join(Role.WRITER)
+        self._pid = os.getpid()
+        self._closed = False
         writers = max(1, self.ring.header[Header.EXPECTED_WRITERS])
         self._pace = Pace(self.slot_count // (4 * writers))
         self._batch_share = max(1, self.slot_count // (2 * writers))

@@ -12,10 +12,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import mimocorb_dist.ring
-from mimocorb_dist.ring import METADATA_DTYPE, BufferObserver, BufferReader, BufferWriter, EndOfStream, Ring
+from mimocorb_dist.ring import (
+    METADATA_DTYPE,
+    BufferObserver,
+    BufferReader,
+    BufferWriter,
+    EndOfStream,
+    Ring,
+    runtime,
+)
 from mimocorb_dist.ring.interface import Pace
+from mimocorb_dist.ring.runtime import RuntimeDirectory
 from tests.ring.ledger import Ledger
-from tests.ring.rings import checked_counter, payload, put
+from tests.ring.rings import FIELD, checked_counter, make_ring, payload, put
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -338,3 +347,119 @@ SCENARIOS: dict[str, Callable[[Ring, Ledger], object]] = {
 
 def _metadata(counter: int) -> np.ndarray[Any, Any]:
     return np.array([(counter, counter * 0.5, counter * 0.25)], METADATA_DTYPE)
+
+
+# Files and forks.
+
+
+def make_and_use_as_nobody(directory: str, slot_count: int) -> None:
+    """Make a ring as a user without privileges, and fill it."""
+    os.setuid(65534)
+    ring = make_ring(Path(directory), slot_count)
+    writer, reader = BufferWriter(ring), BufferReader(ring)
+    for _ in range(2):
+        counters = np.arange(slot_count)
+        metadata = np.zeros(slot_count, METADATA_DTYPE)
+        metadata["counter"] = counters
+        assert writer.write(np.zeros((slot_count, 4), FIELD), metadata) == slot_count
+        done = 0
+        while done < slot_count:
+            run = reader.take(slot_count)
+            assert run is not None
+            done += run.count
+            reader.release(run)
+    ring.recover(os.getpid())
+
+
+def hold_runtime_directory(path: str) -> None:
+    """Be a node that does nothing."""
+    runtime = RuntimeDirectory(Path(path))
+    make_ring(runtime.path)
+    signal.pause()
+
+
+def clean_for_ever(root: str) -> None:
+    """Remove dead runtime directories as fast as possible."""
+    runtime.runtime_root = lambda: Path(root)
+    while True:
+        for path in runtime.dead_runtime_directories():
+            runtime.remove_runtime_directory(path)
+
+
+def _fork(child: Callable[[], object]) -> int:
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            child()
+            status = 0
+        finally:
+            os._exit(status)
+    return pid
+
+
+def _join(*pids: int) -> None:
+    for pid in pids:
+        assert os.waitpid(pid, 0)[1] == 0
+
+
+def read_and_fork(path: str, seen_path: str) -> None:
+    """Read some events, and the rest together with a child."""
+    Pace.next = lambda self, *_, **__: min(16, self.share)  # type: ignore[method-assign]
+    seen = np.memmap(seen_path, np.uint8, "r+")
+    reader = BufferReader(Ring.open(path))
+
+    def read(count: int) -> None:
+        for _ in range(count):
+            with reader as (metadata, data):
+                if metadata is None:
+                    return
+                seen[checked_counter(metadata, data)] += 1
+
+    read(10)
+    child = _fork(lambda: read(1000))
+    read(1000)
+    _join(child)
+
+
+def write_and_fork(path: str) -> None:
+    """Write events 0 to 49 here, and 100 to 149 in a child."""
+    Pace.next = lambda self, *_, **__: min(16, self.share)  # type: ignore[method-assign]
+    writer = BufferWriter(Ring.open(path))
+
+    def write(first: int, last: int) -> None:
+        for counter in range(first, last):
+            put(writer, counter)
+
+    def write_and_close() -> None:
+        write(100, 150)
+        writer.close()
+
+    write(0, 20)
+    child = _fork(write_and_close)
+    write(20, 50)
+    _join(child)
+    writer.close()
+
+
+def fork_and_close_in_the_child(path: str) -> None:
+    """Let a child that never wrote close the writer that it has inherited."""
+    ring = Ring.open(path)
+    writer = BufferWriter(ring)
+    put(writer, 0)
+    _join(_fork(writer.close))
+    assert not ring.ended
+    put(writer, 1)
+    writer.close()
+    assert ring.ended
+
+
+def fork_many_writers(path: str, count: int) -> None:
+    """Let many children that share one attachment write one event each."""
+    writer = BufferWriter(Ring.open(path))
+
+    def write(counter: int) -> None:
+        put(writer, counter)
+        writer.close()
+
+    _join(*[_fork(lambda counter=counter: write(counter)) for counter in range(count)])
