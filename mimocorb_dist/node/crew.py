@@ -160,7 +160,7 @@ class Crew:
             As `subprocess` tells it: negative for a signal.
         """
         member = self._members[task]
-        if member.said_finished and exit_code == 0:
+        if member.said_finished and exit_code <= 0:  # a signal after its last word undoes nothing
             member.phase = Phase.ENDED
             return Gone()
         if self.aborting:

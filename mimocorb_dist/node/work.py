@@ -388,6 +388,7 @@ class Work:
     def _terminate_observers(self) -> None:
         for task in self.crew.left:
             if task in self._children:
+                self.crew.dismiss(task)  # however it ends, it is not to come back
                 self._children[task].terminate()
         self._loop.after(OBSERVER_PATIENCE_S, self._kill_observers)
 

@@ -189,9 +189,8 @@ class BufferReader(Interface):
         else:
             count = min(limit, self._batch_share)
         while not self._claim_now(count):
-            if self.ring.ended and not self._claim_now(
-                count
-            ):  # looked at again: the last event comes before the end
+            # Looked at again: the last event comes before the end.
+            if self.ring.ended and not self._claim_now(count):
                 self._queue.push(WAKE)  # others of the group wait for this, too
                 raise EndOfStream
             if self._ahead:

@@ -67,6 +67,22 @@ def test_a_stage_runs_when_its_processes_run_or_have_ended(crew):
     assert crew.stage_runs(worker.stage)
 
 
+def test_a_signal_after_the_last_word_is_no_trouble(crew):
+    let_run(crew)
+    worker = task_of(crew, "worker")
+    crew.hear(worker, {"state": "finished", "events": 7})
+    assert crew.died(worker, -signal.SIGTERM) == Gone()
+    assert worker not in crew.left
+
+
+def test_a_process_that_the_node_has_dismissed_does_not_come_back(crew):
+    let_run(crew)
+    worker = task_of(crew, "worker")
+    crew.dismiss(worker)
+    assert crew.died(worker, -signal.SIGTERM) == Gone()
+    assert crew.worker_counts()["pick"]["restarts"] == 0
+
+
 def test_an_end_as_it_should_be_is_no_trouble(crew):
     let_run(crew)
     worker = task_of(crew, "worker")
