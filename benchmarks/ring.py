@@ -6,6 +6,7 @@ Run it with ``python -m benchmarks.ring``.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import multiprocessing
 import shutil
 import tempfile
@@ -18,6 +19,7 @@ import numpy as np
 
 from benchmarks.classic import ClassicBuffer, ClassicReader, ClassicWriter
 from benchmarks.harness import Report, Spread, interleaved, parser, rate, ratio
+from benchmarks.locks import compare_locks
 from mimocorb_dist.ring import METADATA_DTYPE, BufferReader, BufferSpec, BufferWriter, Ring
 from mimocorb_dist.ring.runtime import runtime_root
 
@@ -58,7 +60,7 @@ _FOUR = np.dtype([(f"ch{k}", np.float32) for k in range(4)])
 SIZES = [
     Size("24 B", 1, _THREE, 1024, 512),
     Size("4 kB", 256, _FOUR, 128, 64),
-    Size("68 kB", 4250, _FOUR, 128, 32),
+    Size("68 kB", 4250, _FOUR, 128, 64),
     Size("1 MB", 62500, _FOUR, 32, 8),
 ]
 
@@ -178,27 +180,34 @@ def made_ring(size: Size) -> Iterator[Path]:
         shutil.rmtree(directory)
 
 
-def measure_copy(size: Size, batch: int, seconds: float) -> float:
-    """Return the events/s of plain copies of `batch` events at once, over as much memory as the ring has."""
-    target = np.zeros((size.slot_count, size.event_bytes), np.uint8)
-    source = np.stack([size.event().view(np.uint8)] * batch)
-    count = 0
-    start_s = time.perf_counter()
-    while (elapsed_s := time.perf_counter() - start_s) < seconds:
-        for first in range(0, size.slot_count - batch + 1, batch):
-            target[first : first + batch] = source
-        count += size.slot_count // batch * batch
-    return count / elapsed_s
+def measure_copy(size: Size, seconds: float) -> float:
+    """Return the events/s of plain copies of batches in one process, to as much memory of the same kind."""
+    with made_ring(size) as path:
+        ring = Ring.open(path)
+        shape, strides = (size.slot_count, size.event_bytes), (ring.stride, 1)
+        target = np.ndarray(shape, np.uint8, ring.mapping, ring.layout.data_offset, strides)
+        source = np.stack([size.event().view(np.uint8)] * size.batch)
+
+        def copy_all() -> None:
+            for first in range(0, size.slot_count, size.batch):
+                target[first : first + size.batch] = source
+
+        copy_all()  # this maps the memory
+        count, start_s = 0, time.perf_counter()
+        while (elapsed_s := time.perf_counter() - start_s) < seconds:
+            copy_all()
+            count += size.slot_count
+        return count / elapsed_s
 
 
-def compare(report: Report, repeats: int, seconds: float) -> None:
-    """Measure single events and batches at all sizes."""
+def compare(report: Report, sizes: list[Size], repeats: int, seconds: float) -> None:
+    """Measure single events and batches."""
     rows = []
-    for size in SIZES:
+    for size in sizes:
         cases = {
             "classic": lambda size=size: measure_classic(size, seconds),
             "single": lambda size=size: measure_ring(write_single, read_single, size, seconds),
-            "copy": lambda size=size: measure_copy(size, size.batch, seconds / 4),
+            "copy": lambda size=size: measure_copy(size, seconds / 4),
             "batch": lambda size=size: measure_ring(write_batches, read_batches, size, seconds),
         }
         values = interleaved(cases, repeats)
@@ -228,6 +237,46 @@ def compare(report: Report, repeats: int, seconds: float) -> None:
     )
 
 
+def compare_slot_counts(report: Report, repeats: int, seconds: float) -> None:
+    """Measure single events of 24 B in rings of 16 to 16384 slots."""
+    base = SIZES[0]
+    sizes = [dataclasses.replace(base, slot_count=count) for count in (16, 64, 256, 1024, 4096, 16384)]
+    cases = {
+        str(size.slot_count): lambda size=size: measure_ring(write_single, read_single, size, seconds)
+        for size in sizes
+    }
+    values = interleaved(cases, repeats)
+    rows = []
+    for name, figures in values.items():
+        rows.append([name, rate(Spread.of(figures).median), ratio(values["256"], figures)])
+    report.table("Slots, single events of 24 B", ["slots", "events/s", "cost / that of 256 slots"], rows)
+
+
+def compare_idle(report: Report, repeats: int, seconds: float) -> None:
+    """Measure single events of 4 kB while other rings are idle, each with a writer and a reader."""
+    size = SIZES[1]
+    with contextlib.ExitStack() as stack:
+        alone = interleaved({"0": lambda: measure_ring(write_single, read_single, size, seconds)}, repeats)[
+            "0"
+        ]
+        idle = []
+        for _ in range(20):
+            path = stack.enter_context(made_ring(size))
+            idle.append(CONTEXT.Process(target=read_single, args=(path, size)))
+            idle[-1].start()
+            stack.callback(BufferWriter(Ring.open(path)).close)
+        values = [measure_ring(write_single, read_single, size, seconds) for _ in range(repeats)]
+    for process in idle:
+        process.join()
+    rows: list[list[Any]] = [
+        ["0", rate(Spread.of(alone).median), ""],
+        ["20", rate(Spread.of(values).median), ratio(alone, values)],
+    ]
+    report.table(
+        "Idle buffers and workers, single events of 4 kB", ["idle", "events/s", "cost / that of none"], rows
+    )
+
+
 def main() -> None:
     """Measure the ring."""
     options = parser("Measure the bare ring")
@@ -236,7 +285,11 @@ def main() -> None:
     )
     arguments = options.parse_args()
     report = Report("The bare ring", arguments)
-    compare(report, arguments.repeats, arguments.seconds)
+    sizes = [size for size in SIZES if size.name in arguments.sizes]
+    compare(report, sizes, arguments.repeats, arguments.seconds)
+    compare_slot_counts(report, arguments.repeats, arguments.seconds)
+    compare_idle(report, arguments.repeats, arguments.seconds)
+    compare_locks(report, arguments.repeats)
 
 
 if __name__ == "__main__":
