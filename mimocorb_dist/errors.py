@@ -17,6 +17,11 @@ Every message says what happened, where, and what to do about it.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class MimocorbError(Exception):
     """Base of all errors that mimocorb_dist raises on purpose."""
@@ -33,11 +38,14 @@ class TopologyError(SetupError):
     ----------
     mistakes
         One text for each mistake, of the form ``file:line:column: what is wrong; what to do``.
+    warnings
+        What is odd besides, in the same form: it may be the cause of a mistake elsewhere.
     """
 
-    def __init__(self, mistakes: list[str]) -> None:
+    def __init__(self, mistakes: Sequence[str], warnings: Sequence[str] = ()) -> None:
         self.mistakes = tuple(mistakes)
-        super().__init__("\n".join(mistakes))
+        self.warnings = tuple(warnings)
+        super().__init__("\n".join([*mistakes, *(f"(warning) {text}" for text in warnings)]))
 
 
 class UfuncError(MimocorbError):

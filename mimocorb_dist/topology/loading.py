@@ -69,17 +69,17 @@ def load(path: str | os.PathLike[str], *, text: str | None = None) -> Topology:
     if text is None and not absolute.is_file():
         remedy = missing_file_remedy(absolute.parent, absolute.name, (".yaml", ".yml"))
         findings.mistake(Place(str(shown_path)), "there is no such setup file", remedy)
-        raise TopologyError(findings.mistakes)
+        raise TopologyError(findings.mistakes, findings.warnings)
     document = read_document(absolute, str(shown_path), findings, text)
     setup = _read_setup(findings, document, shown_path, absolute) if document else None
     if setup is not None:
         check_setup(findings, setup)
     if setup is None or findings.mistakes:
-        raise TopologyError(findings.mistakes)
+        raise TopologyError(findings.mistakes, findings.warnings)
     topology = _build(setup, absolute)
     check_plan(findings, plan(topology), setup)
     if findings.mistakes:
-        raise TopologyError(findings.mistakes)
+        raise TopologyError(findings.mistakes, findings.warnings)
     return replace(topology, warnings=tuple(findings.warnings))
 
 

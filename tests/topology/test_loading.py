@@ -359,3 +359,18 @@ def test_loading_is_quick_and_imports_nothing_heavy(folder: Path) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_warnings_are_told_with_the_mistakes_that_they_may_explain(tmp_path: Path) -> None:
+    setup = tmp_path / "setup.yaml"
+    setup.write_text(
+        "Buffers: {raw: {slot_count: 4, data_length: 1, data_dtype: {a: float32}}}\n"
+        "Workers:\n"
+        "  source: {function: simulators.muons, sinks: [raw]}\n"
+        "  source: {function: exporters.drain, sources: [raw]}\n"
+    )
+    with pytest.raises(TopologyError) as caught:
+        load(setup)
+    assert "no worker writes buffer 'raw'" in caught.value.mistakes[0]
+    assert "setup.yaml:4:3: the key 'source' is given twice" in caught.value.warnings[0]
+    assert f"(warning) {caught.value.warnings[0]}" in str(caught.value)
