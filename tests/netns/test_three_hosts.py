@@ -161,6 +161,7 @@ def test_real_muons_give_the_same_rows_on_one_host_and_on_three(tmp_path: Path) 
     assert abs(fit["tau_us"] - 2.13) < 0.1
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "cuts",
     [
