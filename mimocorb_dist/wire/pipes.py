@@ -7,6 +7,7 @@ ends as `LineReader` and `LineWriter`.  Nothing here imports ZeroMQ: workers mus
 from __future__ import annotations
 
 import json
+import math
 import os
 import select
 import time
@@ -82,7 +83,7 @@ class LineWriter(_PipeEnd):
             try:
                 rest = rest[os.write(self._fd, rest) :]
             except BlockingIOError:
-                select.select([], [self._fd], [])
+                _wait(self._fd, select.POLLOUT)
             except BrokenPipeError as error:
                 raise WireError(
                     "the process at the other end of the pipe is gone; end this process, its node has died"
@@ -135,7 +136,7 @@ class LineReader(_PipeEnd):
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while not self._lines and not self._ended:
             wait_s = None if deadline is None else max(0.0, deadline - time.monotonic())
-            if select.select([self._fd], [], [], wait_s)[0]:
+            if _wait(self._fd, select.POLLIN, wait_s):
                 self._fill()
             elif wait_s == 0.0:
                 return None
@@ -143,7 +144,7 @@ class LineReader(_PipeEnd):
 
     def read_ready(self) -> list[dict[str, Any]]:
         """Return all objects that are there, without waiting: for use with a poller."""
-        if not self._ended and select.select([self._fd], [], [], 0)[0]:
+        if not self._ended and _wait(self._fd, select.POLLIN, 0.0):
             self._fill()
         ready = list(self._lines)
         self._lines.clear()
@@ -161,6 +162,13 @@ class LineReader(_PipeEnd):
         if len(self._partial) > MAX_LINE_BYTES:
             raise WireError(f"a line on a pipe is longer than {MAX_LINE_BYTES} bytes; {_ONLY_OURS}")
         self._lines.extend(_parse(line) for line in lines if line)
+
+
+def _wait(fd: int, for_what: int, timeout_s: float | None = None) -> bool:
+    """Wait until a descriptor, whatever its number, is ready or closed at its other end."""
+    poll = select.poll()
+    poll.register(fd, for_what)
+    return bool(poll.poll(None if timeout_s is None else math.ceil(timeout_s * 1e3)))
 
 
 def _parse(line: bytes) -> dict[str, Any]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import resource
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -28,6 +31,31 @@ def test_what_is_sent_is_read_in_order(ends: tuple[LineReader, LineWriter]) -> N
     assert reader.read(timeout_s=5) == {"state": "counts", "events": 3}
     assert reader.read(timeout_s=0) is None
     assert not reader.closed
+
+
+@pytest.fixture
+def many_descriptors() -> Iterator[int]:
+    """Allow more descriptors than `select` can look at, and give a number beyond those."""
+    beyond = 1030
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, beyond + 10), hard))
+    yield beyond
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_node_may_have_thousands_of_pipes(many_descriptors: int) -> None:
+    ends = os.pipe()
+    high = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, many_descriptors) for end in ends]
+    for end in ends:
+        os.close(end)
+    with LineReader(high[0]) as reader, LineWriter(high[1]) as writer:
+        os.set_blocking(high[1], False)
+        text = "x" * (MAX_LINE_BYTES // 2)  # more than a pipe holds: the writer has to wait
+        sending = threading.Thread(target=lambda: writer.send(text=text))
+        sending.start()
+        assert reader.read(timeout_s=10) == {"text": text}
+        sending.join()
+        assert reader.read_ready() == []
 
 
 def test_all_ready_lines_are_returned_at_once(ends: tuple[LineReader, LineWriter]) -> None:
