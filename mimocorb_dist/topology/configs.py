@@ -11,7 +11,7 @@ from .findings import nearest, shown
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .document import Item
+    from .document import Entry, Item
     from .findings import Findings
 
 
@@ -32,9 +32,9 @@ class ConfigReader:
         self._findings = findings
         self._directory = directory
         self._shown_directory = shown_directory
-        self._files: dict[Path, dict[Any, Any]] = {}
+        self._files: dict[Path, dict[Any, Entry]] = {}
 
-    def merged(self, label: str, *items: Item | None) -> dict[Any, Any]:
+    def merged(self, label: str, *items: Item | None) -> dict[Any, Entry]:
         """Merge configs: later ones replace keys of earlier ones.
 
         Parameters
@@ -47,19 +47,17 @@ class ConfigReader:
         Returns
         -------
         dict
-            Plain values.
+            Each key with its place and value.
         """
-        config: dict[Any, Any] = {}
+        config: dict[Any, Entry] = {}
         for item in items:
             for part in [] if item is None else item.value if isinstance(item.value, list) else [item]:
                 config.update(self._part(label, part))
         return config
 
-    def _part(self, label: str, item: Item) -> dict[Any, Any]:
+    def _part(self, label: str, item: Item) -> dict[Any, Entry]:
         if isinstance(item.value, dict):
-            content = item.plain()
-            assert isinstance(content, dict)
-            return content
+            return item.value
         if isinstance(item.value, str) and item.value:
             return self._file(label, item)
         what = f"{label}: config is {shown(item.value)}"
@@ -68,7 +66,7 @@ class ConfigReader:
         )
         return {}
 
-    def _file(self, label: str, item: Item) -> dict[Any, Any]:
+    def _file(self, label: str, item: Item) -> dict[Any, Entry]:
         path = resolve(self._directory, item.value)
         if path in self._files:
             return self._files[path]
@@ -88,7 +86,7 @@ class ConfigReader:
             self._findings.mistake(document.place, what, "write lines of the form 'name: value'")
             return {}
         warn_of_duplicates(self._findings, document)
-        self._files[path] = document.plain()
+        self._files[path] = document.value
         return self._files[path]
 
 

@@ -1,10 +1,11 @@
-"""The prebuilt functions: which there are, and how many sources, sinks and observed buffers they want.
+"""The prebuilt functions: which there are, what buffers they want, and which keys their configs have.
 
 They are looked up in the text of their modules, so that checking a setup imports none of them.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -64,6 +65,10 @@ PORTS = {
 }
 
 
+_CONFIG_SECTION = re.compile(r"^Config\n-+\n(.*?)(?=^\S[^\n]*\n-+$|\Z)", re.MULTILINE | re.DOTALL)
+_CONFIG_KEYS = re.compile(r"^(\w+(?:, \w+)*) :", re.MULTILINE)
+
+
 def ports_of(function: str) -> Ports | None:
     """Return what is known of the buffers that a prebuilt function wants."""
     parts = function.split(".")
@@ -71,6 +76,18 @@ def ports_of(function: str) -> Ports | None:
         if (ports := PORTS.get(".".join(parts[:length]))) is not None:
             return ports
     return None
+
+
+def config_keys_of(function: str) -> tuple[str, ...] | None:
+    """Return the keys that the docstring of a prebuilt function names; None if it has no docstring to tell."""
+    module, _, name = function.rpartition(".")
+    code = _module_code(module)
+    docstring = code.functions.get(name) if code else None
+    if docstring is None:
+        return None
+    config = _CONFIG_SECTION.search(docstring)
+    lines = _CONFIG_KEYS.findall(config[1]) if config else []
+    return tuple(key for line in lines for key in line.split(", "))
 
 
 def problem_with(function: str) -> tuple[str, str] | None:

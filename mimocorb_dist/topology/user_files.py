@@ -26,7 +26,7 @@ class Code:
     Parameters
     ----------
     functions
-        Names that it defines itself at its top level, as functions or classes.
+        What it defines itself at its top level, functions and classes: name -> docstring, if it has one.
     names
         All names that its top level gives a meaning: also imported and assigned ones.
     open_ended
@@ -35,7 +35,7 @@ class Code:
         Absolute names of modules that it imports anywhere.
     """
 
-    functions: tuple[str, ...]
+    functions: Mapping[str, str | None]
     names: frozenset[str]
     open_ended: bool
     imports: frozenset[str]
@@ -61,13 +61,13 @@ def read_code(path: Path) -> Code:
             tree = ast.parse(path.read_bytes(), filename=str(path))
         except ValueError as error:  # a null byte, before Python 3.12
             raise SyntaxError(str(error)) from error
-    functions: list[str] = []
+    functions: dict[str, str | None] = {}
     names: set[str] = set()
     open_ended = False
     for statement in _top_level(tree.body):
         match statement:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                functions.append(name)
+                functions[name] = ast.get_docstring(statement)
                 names.add(name)
                 open_ended = open_ended or name == "__getattr__"
             case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
@@ -76,7 +76,7 @@ def read_code(path: Path) -> Code:
             case _:
                 names.update(_bound_names(statement))
                 open_ended = open_ended or _calls_dynamic(statement)
-    return Code(tuple(functions), frozenset(names), open_ended, frozenset(_imported_modules(tree)))
+    return Code(functions, frozenset(names), open_ended, frozenset(_imported_modules(tree)))
 
 
 def file_hashes(files: Mapping[str, Path]) -> dict[str, str]:

@@ -109,6 +109,8 @@ class WorkerReader:
             else:
                 self._findings.mistake(function.place, f"{label}: {problem[0]}", problem[1])
         processes = fields.item("number_of_processes")
+        base = self._configs.merged(label, self._base_config, fields.item("base_config"))
+        own = self._configs.merged(label, fields.item("config"))
         return WorkerDraft(
             name=name,
             place=entry.key_place,
@@ -117,9 +119,8 @@ class WorkerReader:
             file=file,
             file_path=path,
             ports=ports,
-            config=self._configs.merged(
-                label, self._base_config, fields.item("base_config"), fields.item("config")
-            ),
+            config={key: entry.item.plain() for key, entry in {**base, **own}.items()},
+            own_keys=tuple((key, entry.key_place) for key, entry in own.items()),
             processes=fields.integer("number_of_processes", 1, MAX_PROCESSES) or 1,
             nodes=fields.names("node", "node", one_allowed=True),
             sources=sources,

@@ -14,12 +14,30 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MARK = "\u00a7"
+REPLAY = '''
+def replay(io):
+    """Bring in events.
+
+    Config
+    ------
+    filename : text
+        A file; note : this is no key.
+    rate, repeat : number, optional
+        How.
+
+    Example
+    -------
+    ::
+
+        no_key : not here
+    """
+'''
 PACKAGE = {
     "__init__.py": "",
     "_helpers.py": "def secret(): ...",
     "misc.py": "def copy(io): ...",
-    "data.py": "def export(io): ...\ndef replay(io): ...\ndef _private(io): ...",
-    "exporters.py": "def csv(io): ...\ndef drain(io): ...\ndef histogram(io): ...\ndef parquet(io): ...",
+    "data.py": "def export(io): ...\ndef _private(io): ..." + REPLAY,
+    "exporters.py": "def csv(io): ...\ndef drain(io): 'Take events.'\ndef histogram(io): ...\ndef parquet(io): ...",
     "observers.py": "def oscilloscope(io): ...",
     "analyzers.py": "def pha(io): ...",
     "importers/__init__.py": "",

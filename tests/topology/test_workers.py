@@ -398,6 +398,44 @@ def test_a_mistake_in_a_config_file_has_its_own_place(folder: Path, file: str, t
     assert caught.value.mistakes[0].startswith(text)
 
 
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ("{filename: a.npy, rate: 1, repeat: 2}", ()),
+        ("{\u00a7repat: true}", ("the key 'repat' means nothing to data.replay; did you mean 'repeat'?",)),
+        ("{filename: a.npy, \u00a7no_key: 1}", ("its keys: filename, rate, repeat",)),
+        ("[{\u00a7note: 1}, {\u00a77: 1}]", ("'note' means nothing", "the key 7 means nothing")),
+        ("{<<: {\u00a7rote: 1}, repeat: 2}", ("did you mean 'rate'?",)),
+    ],
+)
+def test_a_key_that_a_prebuilt_function_does_not_know_is_a_warning(
+    warnings: Callable[..., None], config: str, words: tuple[str, ...]
+) -> None:
+    replay = f"take: {{function: data.replay, sinks: [raw], config: {config}}}"
+    warnings(f"{BUFFERS}Workers:\n  {replay}\n  {SAVE}\n", *words)
+
+
+def test_a_key_that_any_taker_of_a_config_may_know_is_no_warning(
+    warnings: Callable[..., None], folder: Path
+) -> None:
+    (folder / "common.yaml").write_text("{filename: a.npy, limit: 1}\n")
+    replay = "take: {function: data.replay, sinks: [raw], config: [common.yaml, *both]}"
+    own = "own: {file: modules/user.py, function: save, sources: [raw], config: common.yaml}"
+    drain = "drain: {function: exporters.drain, sources: [raw], config: *both, base_config: {limit: 1}}"
+    warnings(
+        f"both: &both {{rate: 1, \u00a7wrong: 2}}\nbase_config: {{limit: 2}}\n"
+        f"{BUFFERS}Workers:\n  {replay}\n  {own}\n  {drain}\n",
+        "worker 'take': the key 'wrong' means nothing to data.replay",
+    )
+
+
+def test_a_key_for_a_function_without_config_is_to_be_removed(warnings: Callable[..., None]) -> None:
+    warnings(
+        other("function: exporters.drain, config: {\u00a7filename: a}"),
+        "the key 'filename' means nothing to exporters.drain; remove it",
+    )
+
+
 @pytest.mark.usefixtures("config_files")
 def test_a_config_file_of_several_workers_is_complained_about_once(folder: Path) -> None:
     text = other("function: exporters.parquet, config: configs/bad.yaml").replace(
