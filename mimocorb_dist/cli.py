@@ -8,17 +8,57 @@ because the command line, the setup or its surroundings are wrong.
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from mimocorb_dist.errors import MimocorbError, RefusedError, SetupError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 DEFAULT_SETUPS = ("setup.yaml", "topology.yaml")
 CONTROL_MODES = ("kbd", "stats", "none")
 LATER_MODES = ("gui", "web")
+
+
+def _number(
+    read: Callable[[str], float], allowed: Callable[[float], bool], wanted: str, example: str
+) -> Callable[[str], float]:
+    """Make the type of an option that wants a number; the error for another one says what to write."""
+
+    def convert(text: str) -> float:
+        try:
+            number = read(text)
+        except ValueError:
+            number = float("nan")
+        if not allowed(number):
+            raise click.BadParameter(f"{text!r} is not {wanted}; write for example {example}")
+        return number
+
+    return convert
+
+
+class _Command(click.Command):
+    """A command whose errors all show how it is used."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments of the command line."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+
+
+class _Group(click.Group):
+    """The group of all commands."""
+
+    command_class = _Command
+
 
 _broker_option = click.option(
     "--broker",
@@ -27,7 +67,7 @@ _broker_option = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="mimocorb_dist", prog_name="mimocorb-node")
 def cli() -> None:
     """Run data acquisition from one YAML file, on one host or on several."""
@@ -46,15 +86,20 @@ def cli() -> None:
 )
 @click.option(
     "--max-events",
-    type=click.IntRange(min=1),
+    metavar="N",
+    type=_number(int, lambda number: number >= 1, "a whole number above 0", "--max-events 1000"),
     help="End the run after so many events of the first buffer that an importer fills.",
 )
 @click.option(
-    "--max-time", type=click.FloatRange(min=0, min_open=True), help="End the run after this many seconds."
+    "--max-time",
+    metavar="S",
+    type=_number(float, lambda time_s: time_s > 0, "a number of seconds above 0", "--max-time 60"),
+    help="End the run after this many seconds.",
 )
 @click.option(
     "--wait",
-    type=click.FloatRange(min=0),
+    metavar="S",
+    type=_number(float, lambda time_s: time_s >= 0, "a number of seconds", "--wait 60"),
     default=600.0,
     show_default=True,
     help="How many seconds to wait for the broker and the other nodes.",
@@ -99,12 +144,14 @@ def check(setup: Path | None) -> None:
 
     The plan tells the buffers, workers and links of each node. Nothing is started.
     """
-    from mimocorb_dist.topology import describe, load, plan
+    from mimocorb_dist.ring.runtime import runtime_root
+    from mimocorb_dist.topology import describe, load, memory_shortage, plan
 
-    topology = load(setup or _default_setup())
-    for warning in topology.warnings:
+    the_plan = plan(load(setup or _default_setup()))
+    shortage = memory_shortage(the_plan, shutil.disk_usage(runtime_root()).free)
+    for warning in (*the_plan.topology.warnings, *([shortage] if shortage else ())):
         click.secho(warning, fg="yellow", err=True)
-    click.echo(describe(plan(topology)))
+    click.echo(describe(the_plan))
 
 
 @cli.command()

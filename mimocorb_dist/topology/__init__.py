@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .describe import describe
 from .graph import draw
+from .limits import memory_shortage
 from .loading import load
 from .model import Buffer, Node, Place, Topology, Worker
 from .plan import LinkPlan, NodePlan, Plan, RingPlan, ViewPlan, WorkerPlan, plan
@@ -27,5 +28,6 @@ __all__ = [
     "describe",
     "draw",
     "load",
+    "memory_shortage",
     "plan",
 ]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from .document import duplicate_keys, read_document
-from .findings import nearest, shown
+from .findings import shown
+from .paths import YAML_SUFFIXES, missing_file_remedy, resolve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,7 +75,7 @@ class ConfigReader:
             self._findings.mistake(
                 item.place,
                 f"{label}: there is no config file '{item.value}'",
-                missing_file_remedy(self._directory, item.value, (".yaml", ".yml")),
+                missing_file_remedy(self._directory, item.value, YAML_SUFFIXES),
             )
             return {}
         document = read_document(path, str(resolve(self._shown_directory, item.value)), self._findings)
@@ -88,29 +88,6 @@ class ConfigReader:
         warn_of_duplicates(self._findings, document)
         self._files[path] = document.value
         return self._files[path]
-
-
-def resolve(directory: Path, name: str) -> Path:
-    """Return the file that a setup names: relative to the setup's folder, absolute, or with ``~``."""
-    return directory / os.path.expanduser(name)
-
-
-def missing_file_remedy(directory: Path, name: str, suffixes: tuple[str, ...]) -> str:
-    """Return what to do about a file that is not there: the name of the nearest file, if one is like it."""
-    path = resolve(directory, name)
-    if path.is_dir():
-        return "that is a folder; name a file in it"
-    folder = path.parent
-    if not folder.is_dir():
-        return f"there is no folder {folder}; names are relative to the setup file ({directory})"
-    try:
-        names = [file for file in os.listdir(folder) if file.endswith(suffixes)]
-    except OSError as error:
-        return f"the folder {folder} cannot be read ({error.strerror})"
-    near = nearest(path.name, names)
-    if near is None:
-        return f"names are relative to the setup file ({directory})"
-    return f"did you mean '{os.path.join(os.path.dirname(name), near)}'?"
 
 
 def warn_of_duplicates(findings: Findings, document: Item) -> None:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .sizes import megabytes, ring_bytes, size_text, total_bytes
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from .plan import NodePlan, Plan, RingPlan, WorkerPlan
-
-_TABLES_BYTES = 100 * 1024
-_METADATA_BYTES = 24
-_COLUMN_BYTES = 8
-_COLUMNS, _GROUP_COLUMNS = 4, 4
 
 
 def describe(plan: Plan) -> str:
@@ -45,16 +42,8 @@ def describe(plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def ring_bytes(ring: RingPlan) -> int:
-    """Return how much memory a ring takes, in bytes, to within some pages."""
-    unit = 64 if ring.buffer.event_bytes >= 64 else 8
-    stride = -(-ring.buffer.event_bytes // unit) * unit
-    columns = _COLUMNS + _GROUP_COLUMNS * len(ring.groups)
-    return _TABLES_BYTES + ring.slot_count * (stride + _METADATA_BYTES + columns * _COLUMN_BYTES)
-
-
 def _node_lines(plan: Plan, node: NodePlan) -> list[str]:
-    memory = megabytes(sum(ring_bytes(ring) for ring in node.rings))
+    memory = megabytes(total_bytes(node.rings))
     host = f" ({node.node.host or 'this machine'})" if plan.topology.distributed else " (this machine)"
     lines = [f"node {node.node.name}{host}: {_count(node.rings, 'ring')} in {memory} of memory"]
     lines += _block("buffers", [_ring_row(ring, node) for ring in node.rings])
@@ -113,16 +102,3 @@ def _names(names: Iterable[str]) -> str:
 def _count(things: Sequence[object] | Iterable[object], what: str) -> str:
     number = len(list(things))
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def size_text(size_bytes: int) -> str:
-    """Return a size as text with a unit that fits."""
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size_bytes >= factor:
-            return f"{size_bytes / factor:.3g} {unit}"
-    return f"{size_bytes} B"
-
-
-def megabytes(size_bytes: int) -> str:
-    """Return a size in MB as text."""
-    return f"{size_bytes / 1e6:.1f} MB"

@@ -97,19 +97,27 @@ class Fields:
         item = self.item(key)
         return item is not None and item.value != ""
 
-    def required(self, key: str, example: str) -> Item | None:
+    def required(self, key: str, example: str, remedy: str = "") -> Item | None:
         """Return the value of a key that must be there; a mistake and None if it is not.
 
         A missing key that stands there mistyped is one mistake, not two: that of the unknown key.
+
+        Parameters
+        ----------
+        key
+            The key.
+        example
+            A value that it may have.
+        remedy
+            What to write, if more is known than an example.
         """
         item = self.item(key) if self.given(key) else None
         if item is None and key not in self.mistyped:
             entry = self.entries.get(key)
             missing = "has no value" if entry else "is missing"
             place = entry.key_place if entry else self.place
-            self.findings.mistake(
-                place, f"{self.label}: the key '{key}' {missing}", f"write for example '{key}: {example}'"
-            )
+            what = f"{self.label}: the key '{key}' {missing}"
+            self.findings.mistake(place, what, remedy or f"write for example '{key}: {example}'")
         return item
 
     def integer(self, key: str, low: int, high: int | None) -> int | None:

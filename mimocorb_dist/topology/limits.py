@@ -1,4 +1,4 @@
-"""What a plan needs, against what a ring, a host and a range of ports can give."""
+"""What a plan needs, against what a ring, a range of ports and a machine can give."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from .hosts import is_loopback
+from .sizes import megabytes, total_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from .drafts import SetupDraft
     from .findings import Findings
     from .model import Topology
@@ -27,6 +30,43 @@ def check_plan(findings: Findings, plan: Plan, setup: SetupDraft) -> None:
             what = f"node '{name}' has no worker and no buffer"
             findings.warn(setup.hosts.places[name], what, "remove it, or name it in 'node:'")
     _check_ports(findings, plan, setup)
+
+
+def memory_shortage(plan: Plan, free_bytes: int, nodes: Collection[str] | None = None) -> str | None:
+    """Return what is wrong if nodes need more shared memory than this machine has free.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    free_bytes
+        What is free, in bytes.
+    nodes
+        Names of the nodes that run here. None: those that can run nowhere else, for they have no host on a
+        network.
+
+    Returns
+    -------
+    str or None
+        A text of the form ``file:line:column: what is wrong; what to do``; None if there is enough.
+    """
+    here = [
+        node
+        for name, node in plan.nodes.items()
+        if (is_loopback(node.node.host) if nodes is None else name in nodes)
+    ]
+    rings = [ring for node in here for ring in node.rings]
+    needed = total_bytes(rings)
+    if needed <= free_bytes:
+        return None
+    buffers = plan.topology.buffers.values()
+    shares = {b.name: total_bytes(ring for ring in rings if ring.buffer.name == b.name) for b in buffers}
+    largest = max(buffers, key=lambda buffer: shares[buffer.name])
+    return (
+        f"{largest.place}: the buffers need {megabytes(needed)} of shared memory on this machine, which has "
+        f"{megabytes(free_bytes)} free; lower slot_count of the largest, '{largest.name}' "
+        f"({megabytes(shares[largest.name])}), or enlarge shared memory"
+    )
 
 
 def _check_rings(findings: Findings, plan: NodePlan) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mimocorb_dist.errors import TopologyError
 
 from .buffers import read_buffers
-from .configs import ConfigReader, missing_file_remedy, resolve, warn_of_duplicates
+from .configs import ConfigReader, warn_of_duplicates
 from .dialects import to_common_form
 from .document import read_document
 from .drafts import SetupDraft
@@ -18,7 +18,8 @@ from .fields import Fields
 from .findings import Findings, nearest, shown
 from .hosts import read_hosts
 from .limits import check_plan
-from .model import Buffer, Place, Topology, Worker
+from .model import Buffer, Topology, Worker
+from .paths import file_in_the_way, missing_setup, resolve
 from .plan import plan
 from .resolved import resolved_setup
 from .rules import check_setup
@@ -65,11 +66,9 @@ def load(path: str | os.PathLike[str], *, text: str | None = None) -> Topology:
     """
     shown_path = Path(path)
     absolute = Path(os.path.abspath(path))
-    findings = Findings(str(shown_path))
     if text is None and not absolute.is_file():
-        remedy = missing_file_remedy(absolute.parent, absolute.name, (".yaml", ".yml"))
-        findings.mistake(Place(str(shown_path)), "there is no such setup file", remedy)
-        raise TopologyError(findings.mistakes, findings.warnings)
+        raise TopologyError([missing_setup(shown_path)])
+    findings = Findings(str(shown_path))
     document = read_document(absolute, str(shown_path), findings, text)
     setup = _read_setup(findings, document, shown_path, absolute) if document else None
     if setup is not None:
@@ -100,12 +99,11 @@ def _read_setup(findings: Findings, document: Item, shown_path: Path, path: Path
     _check_top_level(findings, top)
     configs = ConfigReader(findings, path.parent, shown_path.parent)
     workers = WorkerReader(findings, configs, path.parent, shown_path.parent, top.item("base_config"))
-    target = top.text("target_directory", DEFAULT_TARGET)
     return SetupDraft(
         hosts=read_hosts(findings, top),
         buffers=read_buffers(findings, top),
         workers=workers.read(top),
-        target_directory=target.name if target else DEFAULT_TARGET,
+        target_directory=_read_target(findings, top, path.parent),
     )
 
 
@@ -124,6 +122,19 @@ def _check_top_level(findings: Findings, top: Fields) -> None:
         elif meant:
             what = f"the key '{key}' means nothing at the top level"
             findings.warn(entry.key_place, what, f"did you mean '{meant}'?")
+
+
+def _read_target(findings: Findings, top: Fields, directory: Path) -> str:
+    target = top.text("target_directory", DEFAULT_TARGET)
+    name = target.name if target else DEFAULT_TARGET
+    file = file_in_the_way(resolve(directory, name))
+    if file is not None:
+        findings.mistake(
+            target.place if target else top.place,
+            f"target_directory is '{name}', but {file} is a file",
+            "name a folder, which is made if it is not there",
+        )
+    return name
 
 
 def _build(setup: SetupDraft, path: Path) -> Topology:

@@ -79,7 +79,7 @@ def ports_of(function: str) -> Ports | None:
 
 
 def config_keys_of(function: str) -> tuple[str, ...] | None:
-    """Return the keys that the docstring of a prebuilt function names; None if it has no docstring to tell."""
+    """Return the keys of a prebuilt function's config, by its docstring; None if it has none to tell."""
     module, _, name = function.rpartition(".")
     code = _module_code(module)
     docstring = code.functions.get(name) if code else None

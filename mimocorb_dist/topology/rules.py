@@ -195,7 +195,7 @@ def _warn_of_placement(findings: Findings, setup: SetupDraft) -> None:
 def _warn_of_config_keys(findings: Findings, setup: SetupDraft) -> None:
     """Warn of keys of configs that mean nothing to the prebuilt functions that get them.
 
-    Several workers may have one config, by a file, an anchor or a merge key: one that knows the key is enough.
+    Several workers may have one config, by a file, an anchor or a merge key; one that knows the key will do.
     """
     takers: dict[tuple[Any, Place], list[WorkerDraft]] = {}
     for worker in setup.workers.values():

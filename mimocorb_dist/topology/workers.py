@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from .configs import missing_file_remedy, resolve
 from .drafts import WorkerDraft
 from .fields import Fields, Reference, check_name, section
 from .findings import suggest
 from .model import Place
+from .paths import missing_file_remedy, resolve
 from .prebuilt import ports_of, problem_with
 from .user_files import read_code
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .document import Entry, Item
     from .findings import Findings
     from .model import OnError
+    from .user_files import Code
 
 WORKER_KEYS = (
     *("node", "file", "function", "config", "base_config", "number_of_processes"),
@@ -96,13 +97,10 @@ class WorkerReader:
         sources, sinks, observes = (fields.names(key, "buffer") for key in ("sources", "sinks", "observes"))
         complete = len(self._findings) == mistakes_before
         file = fields.text("file", "modules/find.py")
-        function = (
-            fields.text("function", "exporters.csv") if fields.required("function", "exporters.csv") else None
-        )
-        path, ports = None, None
-        if file is not None:
-            path = self._check_file(label, file, function)
-        elif function is not None and not fields.given("file"):
+        code = self._read_code(label, file) if file else None
+        function = self._read_function(label, fields, file, code)
+        ports = None
+        if function is not None and not fields.given("file"):
             problem = problem_with(function.name)
             if problem is None:
                 ports = ports_of(function.name)
@@ -117,7 +115,7 @@ class WorkerReader:
             processes_place=processes.place if processes else entry.key_place,
             function=function,
             file=file,
-            file_path=path,
+            file_path=resolve(self._directory, file.name) if file else None,
             ports=ports,
             config={key: entry.item.plain() for key, entry in {**base, **own}.items()},
             own_keys=tuple((key, entry.key_place) for key, entry in own.items()),
@@ -130,30 +128,32 @@ class WorkerReader:
             complete=complete,
         )
 
-    def _check_file(self, label: str, file: Reference, function: Reference | None) -> Path:
+    def _read_code(self, label: str, file: Reference) -> Code | None:
         path = resolve(self._directory, file.name)
         if not path.is_file():
             remedy = missing_file_remedy(self._directory, file.name, (".py",))
             self._findings.mistake(file.place, f"{label}: there is no file '{file.name}'", remedy)
-            return path
+            return None
         try:
-            code = read_code(path)
+            return read_code(path)
         except SyntaxError as error:
-            place = Place(
-                str(resolve(self._shown_directory, file.name)), error.lineno or 1, error.offset or 1
-            )
-            self._findings.mistake(
-                place, f"this is not valid Python ({error.msg})", f"correct it; {label} needs the file"
-            )
-            return path
+            shown_path = str(resolve(self._shown_directory, file.name))
+            place = Place(shown_path, error.lineno or 1, error.offset or 1)
+            what = f"this is not valid Python ({error.msg})"
+            self._findings.mistake(place, what, f"correct it; {label} needs the file")
         except OSError as error:
-            self._findings.mistake(
-                file.place,
-                f"{label}: the file '{file.name}' cannot be read ({error.strerror})",
-                "check its rights",
-            )
-            return path
-        if function is not None and not code.may_define(function.name):
+            what = f"{label}: the file '{file.name}' cannot be read ({error.strerror})"
+            self._findings.mistake(file.place, what, "check its rights")
+        return None
+
+    def _read_function(
+        self, label: str, fields: Fields, file: Reference | None, code: Code | None
+    ) -> Reference | None:
+        defined = [name for name in code.functions if not name.startswith("_")] if code else []
+        remedy = suggest("", defined, f"'{file.name}' defines") if file and defined else ""
+        item = fields.required("function", "exporters.csv", remedy)
+        function = fields.text("function", "exporters.csv") if item else None
+        if function and file and code and not code.may_define(function.name):
             what = f"{label}: '{file.name}' does not define the function '{function.name}'"
             self._findings.mistake(function.place, what, suggest(function.name, code.functions, "it defines"))
-        return path
+        return function

@@ -75,6 +75,15 @@ def test_check_shows_the_plan(setup: Path) -> None:
         assert name in result.stdout
 
 
+def test_check_warns_of_more_memory_than_the_machine_has(setup: Path) -> None:
+    huge = "slot_count: 65536, data_length: 200000000"
+    setup.write_text(SETUP.replace("slot_count: 16, data_length: 4", huge))
+    result = mimocorb_node("check", "setup.yaml", cwd=setup.parent)
+    assert result.returncode == 0
+    assert result.stderr.startswith("setup.yaml:2:3: the buffers need 524")
+    assert "lower slot_count of the largest, 'raw'" in result.stderr
+
+
 def test_check_tells_all_mistakes_with_their_places(setup: Path) -> None:
     setup.write_text(
         SETUP.replace("slot_count: 16", "slot_cuont: 16").replace("sources: [raw]", "sources: [rwa]")
@@ -134,12 +143,24 @@ def test_unknown_modes_are_refused(setup: Path, mode: str) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--max-events", "0"), ("--max-time", "0"), ("--max-events", "many"), ("--all", "--node", "daq")],
+    [
+        ("--max-events", "0", "'0' is not a whole number above 0; write for example --max-events 1000"),
+        ("--max-events", "many", "'many' is not a whole number above 0"),
+        ("--max-time", "nan", "'nan' is not a number of seconds above 0; write for example --max-time 60"),
+        ("--wait", "-1", "'-1' is not a number of seconds; write for example --wait 60"),
+        ("--all", "--node=daq", "exclude each other"),
+        ("--node", "'--node' requires an argument"),
+    ],
 )
-def test_options_that_make_no_sense_are_refused(setup: Path, arguments: tuple[str, ...]) -> None:
-    result = mimocorb_node("start", setup, *arguments)
+def test_options_that_make_no_sense_are_refused_with_a_remedy(
+    setup: Path, arguments: tuple[str, ...]
+) -> None:
+    *options, words = arguments
+    result = mimocorb_node("start", setup, *options)
     assert result.returncode == 2
     assert arguments[0] in result.stderr
+    assert words in result.stderr
+    assert "Try 'mimocorb-node start --help'" in result.stderr
 
 
 @pytest.mark.parametrize("arguments", [(), ("make",), ("install", "--force", "x")])

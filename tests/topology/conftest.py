@@ -37,7 +37,7 @@ PACKAGE = {
     "_helpers.py": "def secret(): ...",
     "misc.py": "def copy(io): ...",
     "data.py": "def export(io): ...\ndef _private(io): ..." + REPLAY,
-    "exporters.py": "def csv(io): ...\ndef drain(io): 'Take events.'\ndef histogram(io): ...\ndef parquet(io): ...",
+    "exporters.py": "def csv(io): ...\ndef drain(io): 'Take.'\ndef histogram(io): ...\ndef parquet(io): ...",
     "observers.py": "def oscilloscope(io): ...",
     "analyzers.py": "def pha(io): ...",
     "importers/__init__.py": "",

@@ -9,10 +9,10 @@ import pytest
 
 from mimocorb_dist.ring import layout
 from mimocorb_dist.ring.layout import BufferSpec, Layout
-from mimocorb_dist.topology import Buffer, Place, RingPlan, buffers, describe, limits, plan
-from mimocorb_dist.topology.describe import ring_bytes
+from mimocorb_dist.topology import Buffer, Place, RingPlan, buffers, describe, limits, memory_shortage, plan
+from mimocorb_dist.topology.sizes import ring_bytes
 
-from .setups import NODES, SETUP
+from .setups import BUFFERS, NODES, SETUP, TAKE
 from .test_plan import CHAIN, three
 
 if TYPE_CHECKING:
@@ -104,6 +104,27 @@ def test_memory_is_that_of_the_ring(slots: int, length: int, groups: tuple[str, 
 def test_limits_are_those_of_the_ring() -> None:
     assert (limits.MAX_GROUPS, buffers.MAX_SLOTS) == (layout.MAX_GROUPS, layout.MAX_SLOTS)
     assert limits.MAX_ATTACHED < layout.MAX_MEMBERS
+
+
+def test_a_lack_of_memory_names_the_largest_buffer_and_its_place(setup: Callable[[str], Topology]) -> None:
+    buffers = BUFFERS + "  big: {slot_count: 1000, data_length: 25000, data_dtype: {ch1: float32}}\n"
+    take = TAKE.replace("[raw]", "[raw, big]")
+    save = "save: {file: modules/user.py, function: save, sources: [raw, big]}"
+    one_host = plan(setup(f"{buffers}Workers:\n  {take}\n  {save}\n"))
+    assert memory_shortage(one_host, 101_000_000) is None
+    shortage = memory_shortage(one_host, 50_000_000)
+    assert shortage is not None
+    assert shortage.startswith("setup.yaml:3:3: the buffers need 100.3 MB of shared memory on this machine")
+    assert "has 50.0 MB free; lower slot_count of the largest, 'big' (100.2 MB)" in shortage
+
+
+def test_memory_is_asked_of_the_nodes_that_run_on_the_machine(setup: Callable[[str], Topology]) -> None:
+    hosts = plan(setup(NODES + SETUP))  # all of it is on daq
+    assert memory_shortage(hosts, 0) is None
+    assert memory_shortage(hosts, 0, ["filter", "storage"]) is None
+    assert memory_shortage(hosts, 0, ["daq"]) is not None
+    here = plan(setup("Nodes: {daq: , filter: }\n" + SETUP))
+    assert memory_shortage(here, 0) is not None
 
 
 def test_memory_is_that_of_the_slots(setup: Callable[[str], Topology]) -> None:

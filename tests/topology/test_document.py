@@ -136,12 +136,26 @@ def test_a_byte_order_mark_is_passed_over(folder: Path) -> None:
     assert list(load("setup.yaml").buffers) == ["raw"]
 
 
-def test_a_missing_setup_file_is_a_mistake_that_names_a_similar_one(folder: Path) -> None:
-    (folder / "setup.yaml").write_text(SETUP)
-    with pytest.raises(
-        TopologyError, match=r"setpu.yaml:1:1: there is no such setup file; did you mean 'setup.yaml'"
-    ):
-        load("setpu.yaml")
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("setpu.yaml", "there is no such file; did you mean 'setup.yaml'?"),
+        ("../work/setup.yml", "there is no such file; did you mean '../work/setup.yaml'?"),
+        ("big.yml", "there is no such file; {folder} has huge.yaml, setup.yaml"),
+        ("modules/big.yml", "there is no such file; {folder}/modules has no YAML file"),
+        ("modules", "this is a folder; name the setup file in it"),
+        ("nowhere/setup.yaml", "there is no folder {folder}/nowhere; check the name"),
+        ("/dev/null", "this is no file that holds a setup; check the name"),
+    ],
+)
+def test_a_missing_setup_file_is_told_plainly_with_the_files_that_are_there(
+    folder: Path, name: str, words: str
+) -> None:
+    for there in ("huge.yaml", "setup.yaml"):
+        (folder / there).write_text(SETUP)
+    with pytest.raises(TopologyError) as caught:
+        load(name)
+    assert str(caught.value) == f"{name}: {words.format(folder=folder)}"
 
 
 def test_a_text_can_be_given_instead_of_the_file(folder: Path) -> None:

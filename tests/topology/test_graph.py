@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from mimocorb_dist.errors import SetupError
 from mimocorb_dist.topology import Topology, draw, plan
 from mimocorb_dist.topology.graph import picture_of
-from mimocorb_dist.topology.shapes import Arrow, Rectangle, Text, text_width
+from mimocorb_dist.topology.graph.shapes import Arrow, Rectangle, Text, text_width
 
 from .setups import SETUP
 from .test_plan import CHAIN, setups, three

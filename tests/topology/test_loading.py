@@ -136,6 +136,16 @@ def test_a_target_directory_is_a_text(mistakes: Callable[..., None]) -> None:
     mistakes(f"target_directory: \u00a7[a]\n{SETUP}", ("setup: target_directory is a list, not a text",))
 
 
+@pytest.mark.parametrize("target", ["modules/user.py", "modules/user.py/runs"])
+def test_a_target_directory_that_is_a_file_is_a_mistake(
+    mistakes: Callable[..., None], folder: Path, target: str
+) -> None:
+    mistakes(
+        f"target_directory: \u00a7{target}\n{SETUP}",
+        (f"target_directory is '{target}', but {folder}/modules/user.py is a file", "name a folder"),
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -62,6 +62,10 @@ def test_a_worker_may_run_on_one_node_or_several(setup: Callable[[str], Topology
         ("other: {function: \u00a73, sources: [raw]}", ("function is 3, not a text",)),
         ("other: {\u00a7function: '', sources: [raw]}", ("the key 'function' has no value",)),
         (
+            "\u00a7other: {file: modules/user.py, sources: [raw]}",
+            ("the key 'function' is missing; 'modules/user.py' defines: take, find, save",),
+        ),
+        (
             "other: {function: exporters.parquet, sources: [raw], \u00a7sink: []}",
             ("unknown key 'sink'", "did you mean 'sinks'? (allowed: node, file"),
         ),
@@ -221,7 +225,7 @@ def test_a_folder_that_cannot_be_read_is_said(
     def refuse(path: Path) -> Any:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("mimocorb_dist.topology.configs.os.listdir", refuse)
+    monkeypatch.setattr("mimocorb_dist.topology.paths.os.listdir", refuse)
     mistakes(other("function: find, file: \u00a7modules/x.py"), "cannot be read (Permission denied)")
 
 

@@ -1,4 +1,4 @@
-"""Drawing the data flow of a setup, without any program outside Python."""
+"""From a setup to a picture of its data flow: boxes, arrows, frames, colours and legend."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mimocorb_dist.errors import SetupError
+from mimocorb_dist.topology.plan import Plan
+from mimocorb_dist.topology.sizes import size_text
 
-from .describe import size_text
 from .layout import Box, Edge, Layout, arrange
-from .plan import Plan
 from .shapes import Arrow, Picture, Rectangle, Shape, Text, text_width, to_svg
 
 if TYPE_CHECKING:
-    from .model import Buffer, Node, Topology, Worker
+    from mimocorb_dist.topology.model import Buffer, Node, Topology, Worker
 
 SUFFIXES = (".svg", ".png", ".pdf")
 

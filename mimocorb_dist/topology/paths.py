@@ -1,0 +1,73 @@
+"""Files and folders that a setup names: where they are, and what to do if they are not there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from .findings import nearest
+
+YAML_SUFFIXES = (".yaml", ".yml")
+_MANY = 8
+
+
+def resolve(directory: Path, name: str) -> Path:
+    """Return what a setup names: relative to the setup's folder, absolute, or with ``~``."""
+    return directory / os.path.expanduser(name)
+
+
+def file_in_the_way(folder: Path) -> Path | None:
+    """Return the file that keeps a folder from being made: itself, or one of those above it."""
+    there = next((path for path in (folder, *folder.parents) if path.exists()), None)
+    return None if there is None or there.is_dir() else there
+
+
+def missing_file_remedy(directory: Path, name: str, suffixes: tuple[str, ...]) -> str:
+    """Return what to do about a file that a setup in `directory` names and that is not there."""
+    path = resolve(directory, name)
+    if path.is_dir():
+        return "that is a folder; name a file in it"
+    if not path.parent.is_dir():
+        return f"there is no folder {path.parent}; names are relative to the setup file ({directory})"
+    try:
+        near = _nearest_of(path, _files_in(path.parent, suffixes))
+    except OSError as error:
+        return f"the folder {path.parent} cannot be read ({error.strerror})"
+    if near is None:
+        return f"names are relative to the setup file ({directory})"
+    return f"did you mean '{os.path.join(os.path.dirname(name), near)}'?"
+
+
+def missing_setup(path: Path) -> str:
+    """Return the message for a setup that is not there, or is no file, as the user has named it."""
+    if path.is_dir():
+        return f"{path}: this is a folder; name the setup file in it"
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        return f"{path}: there is no folder {folder}; check the name"
+    if path.exists():
+        return f"{path}: this is no file that holds a setup; check the name"
+    try:
+        files = _files_in(folder, YAML_SUFFIXES)
+    except OSError as error:
+        return f"{path}: the folder {folder} cannot be read ({error.strerror})"
+    near = _nearest_of(path, files)
+    if near is not None:
+        remedy = f"did you mean '{path.with_name(near)}'?"
+    elif files:
+        more = ", ..." if len(files) > _MANY else ""
+        remedy = f"{folder} has {', '.join(files[:_MANY])}{more}"
+    else:
+        remedy = f"{folder} has no YAML file"
+    return f"{path}: there is no such file; {remedy}"
+
+
+def _files_in(folder: Path, suffixes: tuple[str, ...]) -> list[str]:
+    return sorted(file for file in os.listdir(folder) if file.endswith(suffixes))
+
+
+def _nearest_of(path: Path, files: list[str]) -> str | None:
+    """Return the file that is named most like `path`; what all of them end with is no likeness."""
+    by_stem = {Path(file).stem: file for file in files}
+    near = nearest(path.name.removesuffix(path.suffix), by_stem)
+    return None if near is None else by_stem[near]
