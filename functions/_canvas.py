@@ -7,6 +7,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Protocol
 
+from ._output import own_name
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -114,7 +116,7 @@ class Window:
 
 def open_canvas(io: BufferIO, title: str) -> Canvas:
     """Open a window if there is a display, else a picture file ``<worker>.png`` in the run directory."""
-    path = io.run_dir / f"{io.name}.png"
+    path = io.run_dir / f"{own_name(io, io.name)}.png"
     if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or sys.platform == "darwin":
         try:
             return Window(title)

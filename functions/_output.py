@@ -13,6 +13,7 @@ from mimocorb_dist.errors import SetupError
 from ._settings import text, wrong
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
     from typing import BinaryIO, Self
 
@@ -30,39 +31,46 @@ def output_name(io: BufferIO, suffix: str) -> str:
 
 
 def create_file(io: BufferIO, name: str, suffix: str) -> BinaryIO:
-    """Create ``<name><suffix>`` in the run directory.
+    """Create a file of this process in the run directory.
 
-    A file that is there already stays as it is: another process of the worker writes it, or this one wrote it
-    before it was started anew. Then the next free name is taken: ``<name>.part2<suffix>`` and so on.
+    It is ``<name><suffix>`` for the first process of the worker, ``<name>.part2<suffix>`` for the second one,
+    and so on. A file that is there already stays as it is: this process wrote it before it was started anew,
+    or one of the same worker on another node did. Then the next name that no other process here takes is
+    tried: of three processes the first one has ``<name>.part4<suffix>`` next.
     """
-    for number in itertools.count(1):
-        path = io.run_dir / f"{_part(name, number)}{suffix}"
+    for part in _parts(io, name):
+        path = io.run_dir / f"{part}{suffix}"
         try:
             file = path.open("xb")
         except FileExistsError:
+            io.logger.info("%s is there already, and stays as it is", path.name)
             continue
-        if number > 1:
-            io.logger.info("%s%s is there already: writing %s", name, suffix, path.name)
         return file
     raise AssertionError("unreachable: names do not run out")
 
 
 def create_directory(io: BufferIO, name: str) -> Path:
     """Create a directory in the run directory; see `create_file`."""
-    for number in itertools.count(1):
-        path = io.run_dir / _part(name, number)
+    for part in _parts(io, name):
+        path = io.run_dir / part
         try:
             path.mkdir()
         except FileExistsError:
+            io.logger.info("%s is there already, and stays as it is", path.name)
             continue
-        if number > 1:
-            io.logger.info("%s is there already: writing %s", name, path.name)
         return path
     raise AssertionError("unreachable: names do not run out")
 
 
-def _part(name: str, number: int) -> str:
-    return name if number == 1 else f"{name}.part{number}"
+def own_name(io: BufferIO, name: str) -> str:
+    """Return the name that this process of the worker takes for one that all its processes have."""
+    return next(_parts(io, name))
+
+
+def _parts(io: BufferIO, name: str) -> Iterator[str]:
+    """Yield the names that are this process's, one after the other."""
+    for number in itertools.count(io.number + 1, io.processes):
+        yield name if number == 1 else f"{name}.part{number}"
 
 
 class SyncedFile:

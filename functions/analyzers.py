@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-# Imported here, and so before the run begins: it takes long enough to fill a buffer.
-from scipy.signal import find_peaks
-
 from mimocorb_dist.errors import SetupError
 from mimocorb_dist.workers import Processor
 
@@ -74,6 +71,8 @@ def pha(io: BufferIO) -> None:
               config: {channel: ch1, height: 0.05, prominence: 0.02, distance: 50}}
         # sink: {slot_count: 256, data_length: 1, data_dtype: {position: int32, peak_heights: float64}}
     """
+    from scipy.signal import find_peaks
+
     processor = Processor(io)
     channel = text(io, "channel")
     fields = io.data_in_examples[0].dtype.names or ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -186,7 +186,8 @@ def _repetitions(io: BufferIO) -> int | None:
 
 
 def _has_metadata(reader: Reader) -> bool:
-    return all(metadata is not None for metadata, _ in [next(iter(reader()), (None, None))])
+    first = next(iter(reader()), None)
+    return first is None or first[0] is not None
 
 
 def _repeated(path: Path, reader: Reader, times: int | None) -> Iterator[Batch]:
@@ -205,18 +206,4 @@ def _repeated(path: Path, reader: Reader, times: int | None) -> Iterator[Batch]:
 
 def _bring_in(io: BufferIO, batches: Iterable[Batch], keep_metadata: bool = False) -> None:
     importer = BatchImporter(io)
-    if keep_metadata:
-        _bring_in_as_recorded(io, batches)
-    else:
-        importer(lambda: (data for _, data in batches))
-
-
-def _bring_in_as_recorded(io: BufferIO, batches: Iterable[Batch]) -> None:
-    """Write events with the metadata that they were recorded with, which the template would replace."""
-    writer: Any = io.write[0]
-    for metadata, data in batches:
-        written = writer.write(data, metadata)
-        io.events += written
-        if written < len(data) or io.stop.requested or writer.ring.stopping:
-            break
-    io.shutdown_sinks()
+    importer(lambda: ((data, metadata) if keep_metadata else data for metadata, data in batches))

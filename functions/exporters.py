@@ -206,7 +206,7 @@ def _facts(io: BufferIO) -> dict[str, Any]:
 
     example = io.data_in_examples[0]
     return {
-        "run": io.run_dir.name,
+        "run": io.run_id,
         "worker": io.name,
         "buffer": io.buffer_names_in[0],
         "data_length": int(example.size),

@@ -19,7 +19,7 @@ from mimocorb_dist.workers import BatchExporter, BatchProcessor
 from ._canvas import save_figure
 from ._muons.lifetime import LifetimeFit, fit_times
 from ._muons.pulses import DOUBLE_PULSE, PulseSearch, double_pulses
-from ._output import replace_file, single_values
+from ._output import own_name, replace_file, single_values
 from ._settings import flag, integer, number, text, wrong
 
 if TYPE_CHECKING:
@@ -167,6 +167,10 @@ def fit_lifetime(io: BufferIO) -> None:
 
         lifetime: {function: muons.fit_lifetime, sources: [pulses], config: {window_us: [1.5, 15]}}
     """
+    # Both take long, and are used later: the run is not to wait for them then.
+    import matplotlib.backends.backend_agg  # noqa: F401
+    import scipy.optimize  # noqa: F401
+
     exporter = BatchExporter(io)
     names = single_values(io, "muons.fit_lifetime").dtype.names or ()
     field = text(io, "field", "tau_us")
@@ -210,7 +214,7 @@ def _report(io: BufferIO, times: NDArray[np.float64], window: tuple[float, float
     else:
         io.logger.info("%s", fit)
         result = asdict(fit)
-    replace_file(io.run_dir / f"{io.name}.json", json.dumps(result, indent=2).encode())
+    replace_file(io.run_dir / f"{own_name(io, io.name)}.json", json.dumps(result, indent=2).encode())
     _draw(io, times, window, bins, fit)
 
 
@@ -249,4 +253,4 @@ def _draw(
     axes.set_xlabel("time between pulses / µs")
     axes.set_ylabel(f"events per {edges[1] - edges[0]:.3g} µs")
     axes.legend()
-    save_figure(figure, io.run_dir / f"{io.name}.png")
+    save_figure(figure, io.run_dir / f"{own_name(io, io.name)}.png")

@@ -154,6 +154,9 @@ class _RowCounter:
     """Histograms of a growing csv file, of which each row is read once."""
 
     def __init__(self, path: Path, edges: dict[str, NDArray[Any]]) -> None:
+        import pandas as pd  # takes long: not when rows are waiting
+
+        self._read_csv = pd.read_csv
         self._path = path
         self._edges = edges
         self._counts = {name: np.zeros(len(values) - 1, np.int64) for name, values in edges.items()}
@@ -180,8 +183,6 @@ class _RowCounter:
     def _count(self, lines: bytes) -> None:
         import io
 
-        import pandas as pd
-
-        table = pd.read_csv(io.BytesIO(lines), usecols=list(self._edges))
+        table = self._read_csv(io.BytesIO(lines), usecols=list(self._edges))
         for name, edges in self._edges.items():
             self._counts[name] += np.histogram(table[name].dropna(), edges)[0]

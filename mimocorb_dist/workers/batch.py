@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mimocorb_dist.ring import METADATA_DTYPE
+
 from .fit import describe_value
 from .importer import Source
 from .many import as_bytes, chosen_events, events_for, write_events
@@ -36,7 +38,8 @@ class BatchImporter(Source):
     """Take arrays of events from a generator and write them to the only sink.
 
     Counters go on from event to event. All events of an array have the time at which it was yielded, and the
-    same share of dead time as long as they fit into the free slots.
+    same share of dead time as long as they fit into the free slots. A source that has counters and times of
+    its own yields them together with the data.
 
     Examples
     --------
@@ -57,7 +60,8 @@ class BatchImporter(Source):
         ufunc
             Function without arguments that returns a generator. It yields arrays of shape (k, data_length),
             or (k,) if data_length is 1, of the buffer's dtype or of plain numbers that go to every field; or
-            a mapping of fields to such arrays. It ends with None, or just ends.
+            a mapping of fields to such arrays; or a tuple of these data and their metadata, shape (k,), with
+            which the events are written as they are. It ends with None, or just ends.
 
         Raises
         ------
@@ -65,17 +69,19 @@ class BatchImporter(Source):
             If the generator raises, or yields what does not fit.
         """
         generator = self._generator(ufunc)
-        self.io.stop.deferred = True
-        self.logger.debug("BatchImporter started")
+        self._begin()
         counter, dead_s = self.counter, 0.0
         last = self._booked_s = monotonic()
         try:
-            for data in generator:
+            for item in generator:
                 t_data = monotonic()
-                if data is None:
+                if item is None:
                     break
+                data, metadata = _with_metadata(item)
                 events = events_for(data, self.writer)
-                done, waited, last = self._write(events, counter, t_data, last)
+                if metadata is not None and metadata.shape != (len(events),):
+                    raise Unusable(f"metadata of shape {metadata.shape} were given for {len(events)} events")
+                done, waited, last = self._write(events, metadata, counter, t_data, last)
                 counter += done
                 dead_s += waited
                 if done < len(events):
@@ -90,8 +96,10 @@ class BatchImporter(Source):
         self._book(counter, monotonic(), dead_s)
         self._finish(generator)
 
-    def _write(self, events: Data, counter: int, t_data: float, last: float) -> tuple[int, float, float]:
-        """Publish events in as many pieces as there are runs of free slots.
+    def _write(
+        self, events: Data, given: Metadata | None, counter: int, t_data: float, last: float
+    ) -> tuple[int, float, float]:
+        """Publish events, with metadata if they have any, in as many pieces as there are runs of free slots.
 
         Returns
         -------
@@ -105,14 +113,24 @@ class BatchImporter(Source):
                 if len(data) == 0:
                     break
                 t_slot = monotonic()
-                metadata["counter"] = np.arange(counter + done, counter + done + len(data))
-                metadata["timestamp"] = timestamp
-                metadata["deadtime"] = (t_slot - ready) / (t_slot - last or 1.0)
+                if given is None:
+                    metadata["counter"] = np.arange(counter + done, counter + done + len(data))
+                    metadata["timestamp"] = timestamp
+                    metadata["deadtime"] = (t_slot - ready) / (t_slot - last or 1.0)
+                else:
+                    metadata[:] = given[done : done + len(data)]
                 as_bytes(data)[...] = as_bytes(events[done : done + len(data)])
                 done += len(data)
                 waited += t_slot - ready
             ready = last = monotonic()
         return done, waited, last
+
+
+def _with_metadata(item: Any) -> tuple[Any, Metadata | None]:
+    """Take apart what a source of batches has yielded: data, or data and metadata."""
+    if isinstance(item, tuple) and len(item) == 2 and getattr(item[1], "dtype", None) == METADATA_DTYPE:
+        return item
+    return item, None
 
 
 class _Reading(Template):
@@ -158,8 +176,7 @@ class BatchExporter(_Reading):
 
     def _batches(self) -> Generator[tuple[Data, Metadata], None, None]:
         io, reader, stop = self.io, self.reader, self.io.stop
-        stop.deferred = True
-        self.logger.debug("BatchExporter started")
+        self._begin()
         try:
             while not stop.requested:
                 with reader.batch(self.limit) as (metadata, data):
@@ -198,9 +215,8 @@ class _Working(_Reading):
         """
         ufunc = self._checked(ufunc)
         io, reader, stop = self.io, self.reader, self.io.stop
-        stop.deferred = True
         kind = type(self).__name__
-        self.logger.debug("%s started", kind)
+        self._begin()
         metadata = None
         try:
             while not stop.requested:

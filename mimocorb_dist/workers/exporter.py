@@ -45,8 +45,7 @@ class Exporter(Template):
         io, reader = self.io, self.reader
         stop = io.stop
         copies = [writer.copy for writer in self.writers]
-        stop.deferred = True
-        self.logger.debug("Exporter started")
+        self._begin()
         try:
             while not stop.requested:
                 with reader as (metadata, data):

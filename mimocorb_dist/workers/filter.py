@@ -48,8 +48,7 @@ class Filter(Template):
         io, reader, writers = self.io, self.reader, self.writers
         copies = [writer.copy for writer in writers]
         stop = io.stop
-        stop.deferred = True
-        self.logger.debug("Filter started")
+        self._begin()
         metadata = None
         try:
             while not stop.requested:

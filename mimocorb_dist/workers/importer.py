@@ -94,8 +94,7 @@ class Importer(Source):
         writer = self.writer
         put, wait, counter = writer.put, writer.wait, self.counter
         stop, generator = self.io.stop, self._generator(ufunc)
-        stop.deferred = True
-        self.logger.debug("Importer started")
+        self._begin()
         last = self._booked_s = monotonic()
         epoch = time() - last  # the wall clock may be set during a run; durations must not see it
         dead_s = 0.0

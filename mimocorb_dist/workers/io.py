@@ -14,6 +14,8 @@ from mimocorb_dist.errors import SetupError
 from .stopping import Stop
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
 
     from mimocorb_dist.ring import BufferObserver, BufferReader, BufferWriter
@@ -40,6 +42,12 @@ class Config(dict[str, Any]):
         return self._implied[key]
 
 
+class MissingEntry(SetupError, KeyError):  # noqa: N818 (users know it as KeyError)
+    """A worker's configuration lacks an entry."""
+
+    __str__ = Exception.__str__  # that of KeyError puts quotes around the message
+
+
 class BufferIO:
     """The buffers and the configuration of one worker.
 
@@ -58,6 +66,12 @@ class BufferIO:
         The directory of this run, for output.
     logger
         Where the worker logs to; by default the logger of its name.
+    run_id
+        Id of the run, as in ``run.json``.
+    node
+        Name of the node.
+    number, processes
+        Which of the worker's processes on this node this one is, from 0, and how many there are.
 
     Attributes
     ----------
@@ -71,6 +85,8 @@ class BufferIO:
         How many events the worker has dealt with so far: kept by the templates.
     stop
         Whether the worker has been asked to end.
+    begin
+        Called by the templates before they come to the events: it returns when the run begins.
     """
 
     def __init__(
@@ -83,6 +99,11 @@ class BufferIO:
         setup_dir: Path | str = ".",
         run_dir: Path | str = ".",
         logger: logging.Logger | None = None,
+        *,
+        run_id: str = "",
+        node: str = "",
+        number: int = 0,
+        processes: int = 1,
     ) -> None:
         self.name = name
         self.read = list(read)
@@ -92,6 +113,10 @@ class BufferIO:
         self.run_dir = self.run_directory = Path(run_dir)
         self.config = Config(config or {}, name, self.run_dir)
         self.logger = logger or logging.getLogger(name)
+        self.run_id = run_id
+        self.node = node
+        self.number = number
+        self.processes = processes
         self.data_in_examples = [end.data_example for end in self.read]
         self.data_out_examples = [end.data_example for end in self.write]
         self.data_observe_examples = [end.data_example for end in self.observe]
@@ -103,6 +128,7 @@ class BufferIO:
         self.buffer_names_observe = [end.name for end in self.observe]
         self.events = 0
         self.stop = Stop()
+        self.begin: Callable[[], None] = lambda: None
         self._iteration: Generator[Any, None, None] | None = None
 
     def __getitem__(self, key: str) -> Any:
@@ -111,14 +137,13 @@ class BufferIO:
         Raises
         ------
         KeyError
-            If there is none. The sinks are shut down then: without its configuration the worker cannot go on.
+            If there is none (as a `SetupError`, too). The sinks are shut down then: without its configuration
+            the worker cannot go on.
         """
         if key not in self.config:
             self.shutdown_sinks()
-            known = ", ".join(map(str, self.config)) or "nothing"
-            raise KeyError(
-                f"worker {self.name}: its config has no {key!r}, only {known}; add it in the setup"
-            )
+            has = f"it has {', '.join(map(str, self.config))}" if self.config else "it is empty"
+            raise MissingEntry(f"worker {self.name}: its config has no {key!r} ({has}); add it in the setup")
         return self.config[key]
 
     def get(self, key: str, default: Any = None) -> Any:

@@ -35,8 +35,7 @@ class Observer(Template):
         Data have the shape (data_length,), metadata (1,). At the end both are None.
         """
         io, observer = self.io, self.observer
-        io.stop.deferred = True
-        self.logger.debug("Observer started")
+        self._begin()
         try:
             while not io.stop.requested:
                 with observer as (metadata, data):
@@ -65,5 +64,5 @@ class IsAlive(Template):
 
     def __call__(self) -> bool:
         """Return False once the stream of the buffer has ended, or the worker is to end."""
-        self.io.stop.deferred = True
+        self._begin()
         return not (self.observer.ring.ended or self.io.stop.requested)

@@ -5,22 +5,20 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
-import re
 import signal
 import sys
-import traceback
 from types import CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
-from mimocorb_dist.errors import MimocorbError, RingError, SetupError, UfuncError
+from mimocorb_dist.errors import RingError, SetupError
 from mimocorb_dist.ring import BufferObserver, BufferReader, BufferWriter, Ring
 
+from .failure import report_failure
 from .io import BufferIO
 from .job import WorkerJob
 from .loading import load_function
-from .places import from_users_code, place_of_error
+from .start import Start
 from .stopping import Calls, WorkerStop, calls
-from .template import Unusable
 from .watch import Watch
 
 if TYPE_CHECKING:
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
 
     from mimocorb_dist.wire.pipes import ControlPipe, StatusPipe
 
-_LONGEST_TRACEBACK = 64 * 1024
-_PLACE_AT_END = re.compile(r" \(([^()]+:\d+)\)$")
 _PR_SET_NAME = 15
 
 DONE, FAILED, UNUSABLE = 0, 1, 2
@@ -56,6 +52,7 @@ def run(job_path: Path, status: StatusPipe, control: ControlPipe) -> int:
         started.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a key press goes to all processes, but the node decides
+    job = None
     try:
         job = WorkerJob.from_json(job_path.read_text())
         prepare_process(job)
@@ -63,21 +60,19 @@ def run(job_path: Path, status: StatusPipe, control: ControlPipe) -> int:
         io.stop.install()
         function = load_function(job.function, job.file)
     except Exception as error:  # noqa: BLE001 (a user's file may raise anything)
-        _report_failure(status, error)
+        report_failure(status, error, job)
         return UNUSABLE
     watch = Watch(io, status)
+    io.begin = start = Start(io, status, control, watch)
     try:
-        status.send(state="ready")
-        if not _wait_for_go(control):
-            return FAILED
-        status.send(state="running")
-        watch.start()
+        if job.file is not None:
+            start()
         work(function, io)
     except BaseException as error:  # noqa: BLE001 (whatever ends the worker has to be reported)
         watch.end()
-        _report_failure(status, error)
+        report_failure(status, error, job)
         io.fail(error)
-        return FAILED
+        return FAILED if start.ready else UNUSABLE
     watch.end()
     flush_output()
     status.send(state="finished", events=io.events)
@@ -88,6 +83,7 @@ def work(function: Callable[[BufferIO], Any], io: BufferIO) -> None:
     """Call the user's function, and finish when it has ended in one of the good ways."""
     try:
         call(function, io)
+        io.begin()  # some functions come to no event
     except WorkerStop:
         io.logger.info("ended as asked")
     except RingError:
@@ -112,12 +108,6 @@ def call(function: Callable[[BufferIO], Any], io: BufferIO) -> None:
             f"{type(result).__name__}; a worker's function works when it is called, "
             "and the function with `yield` is given to an Importer"
         )
-
-
-@calls(Calls.FUNCTION)
-def _wait_for_go(control: ControlPipe) -> bool:
-    order = control.read()
-    return order is not None and order.get("do") == "go"
 
 
 def prepare_process(job: WorkerJob, environment: Mapping[str, str] | None = None) -> None:
@@ -157,7 +147,10 @@ def attach(job: WorkerJob) -> BufferIO:
     read = [BufferReader(Ring.open(source["ring"]), source["group"]) for source in job.sources]
     write = [BufferWriter(Ring.open(sink["ring"])) for sink in job.sinks]
     observe = [BufferObserver(Ring.open(observed["ring"])) for observed in job.observes]
-    return BufferIO(job.worker, read, write, observe, job.config, job.setup_dir, job.run_dir)
+    return BufferIO(
+        job.worker, read, write, observe, job.config, job.setup_dir, job.run_dir,
+        run_id=job.run_id, node=job.node, number=job.number, processes=job.processes,
+    )  # fmt: skip
 
 
 def flush_output() -> None:
@@ -166,15 +159,3 @@ def flush_output() -> None:
         handler.flush()
     sys.stdout.flush()
     sys.stderr.flush()
-
-
-def _report_failure(status: StatusPipe, error: BaseException) -> None:
-    summary = str(error) if isinstance(error, MimocorbError) else f"{type(error).__name__}: {error}"
-    told = _PLACE_AT_END.search(summary) if isinstance(error, UfuncError) else None
-    place = told[1] if told else place_of_error(error)
-    cause = error if error.__cause__ is None or isinstance(error.__cause__, Unusable) else error.__cause__
-    lines = traceback.format_exception(type(cause), cause, from_users_code(cause.__traceback__))
-    text = "".join(lines)[-_LONGEST_TRACEBACK:]
-    logging.getLogger("worker").error("%s\n%s", summary, text)
-    flush_output()
-    status.send(state="failed", error=summary.removesuffix(f" ({place})"), where=place, traceback=text)

@@ -46,8 +46,7 @@ class Processor(Template):
         io, reader, writers = self.io, self.reader, self.writers
         only = writers[0].copy if len(writers) == 1 else None
         stop = io.stop
-        stop.deferred = True
-        self.logger.debug("Processor started")
+        self._begin()
         metadata = None
         try:
             while not stop.requested:

@@ -99,6 +99,13 @@ class Template:
                     if data is None:
                         break
 
+    def _begin(self) -> None:
+        """Come to the events: from here on nothing is interrupted that would lose one."""
+        self.io.begin()
+        if not self.io.stop.deferred:
+            self.io.stop.deferred = True
+            self.logger.debug("%s started", type(self).__name__)
+
     def _check_counts(self) -> None:
         least, most = self.SINKS
         wanted: list[tuple[Sequence[Interface], int, int, str]] = [

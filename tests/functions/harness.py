@@ -42,6 +42,8 @@ class Bench:
         sinks: tuple[str, ...] = (),
         observes: tuple[str, ...] = (),
         name: str = "worker",
+        number: int = 0,
+        processes: int = 1,
         **config: Any,
     ) -> BufferIO:
         return BufferIO(
@@ -52,6 +54,10 @@ class Bench:
             config,
             setup_dir=self.directory,
             run_dir=self.run_dir,
+            run_id="20260101T120000-abcdef",
+            node="here",
+            number=number,
+            processes=processes,
         )
 
     def fill(self, name: str, data: np.ndarray, metadata: np.ndarray | None = None) -> threading.Thread:

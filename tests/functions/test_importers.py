@@ -59,6 +59,9 @@ def test_replay_can_keep_recorded_metadata(bench: Bench, suffix: str) -> None:
     metadata, data = bring_in(bench, data_functions.replay, filename=f"events.{suffix}", keep_metadata=True)
     assert data.tolist() == SENT.tolist()
     assert metadata.tolist() == make_metadata(200).tolist()
+    statistics = bench.rings["raw"].statistics()
+    assert statistics.dead_time_s > 0, "it waited for the reader of a small buffer"
+    assert statistics.live_time_s > 0
 
 
 def test_replay_repeats_with_counters_going_on(bench: Bench) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mimocorb_dist import BatchExporter, BatchFilter, BatchImporter, BatchProcessor, SetupError, UfuncError
 from mimocorb_dist.ring import BufferReader
-from tests.workers.harness import PAIR, SUM, Bench, contents, counters, feed, worker_io
+from tests.workers.harness import PAIR, SUM, Bench, contents, counters, feed, metadata_of, worker_io
 
 
 def test_a_batch_filter_does_what_a_filter_does(bench):
@@ -176,6 +176,21 @@ def test_a_batch_importer_counts_on_over_batches_of_all_sizes(bench):
     assert [data["b"][3] for _, data in events] == [1] + [7] * 7 + [100] * 100
     assert io.events == 108
     assert raw.statistics().live_time_s > 0
+
+
+def test_a_batch_importer_writes_events_with_metadata_of_their_own(bench):
+    raw = bench.ring()
+    metadata = metadata_of(5)
+    metadata["counter"] += 70
+    metadata["timestamp"] = 1e9
+    batches = [(np.ones((5, 4), PAIR), metadata), (np.full((2, 4), 7.0), metadata[:2])]
+    BatchImporter(worker_io(sinks=[raw]))(lambda: iter(batches))
+    with BufferReader(raw).batch() as (written, data):
+        assert written.tolist() == [*metadata.tolist(), *metadata[:2].tolist()]
+        assert data["a"][:, 0].tolist() == [1] * 5 + [7] * 2
+    assert raw.statistics().live_time_s > 0
+    with pytest.raises(UfuncError, match=r"metadata of shape \(5,\) were given for 2 events"):
+        BatchImporter(worker_io(sinks=[raw]))(lambda: iter([(np.ones((2, 4), PAIR), metadata)]))
 
 
 def test_a_batch_importer_stops_exactly_at_the_limit(bench):

@@ -65,7 +65,9 @@ def test_entries_that_older_user_code_expects(bench):
 def test_a_missing_entry_names_worker_and_key_and_ends_the_streams(bench):
     raw = bench.ring()
     io = worker_io(sinks=[raw], colour="red")
-    with pytest.raises(KeyError, match="worker find: its config has no 'min_height', only colour"):
+    with pytest.raises(
+        KeyError, match=r"^worker find: its config has no 'min_height' \(it has colour\); add it"
+    ):
         io["min_height"]
     assert raw.ended
 

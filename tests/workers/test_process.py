@@ -61,6 +61,29 @@ def test_nothing_happens_before_the_start_is_ordered(bench, start):
     assert raw.statistics().written == 0
 
 
+def test_a_prebuilt_function_has_made_everything_ready_before_it_says_so(bench, start, tmp_path):
+    worker = start(None, "exporters.histogram", sources=[bench.ring()], config={"bins": {"a": [0, 1, 5]}})
+    worker.expect("failed")  # the ring's events have 4 values
+    assert worker.ended() == 2, "it could not start"
+    raw = bench.ring("one", length=1)
+    worker = start(None, "exporters.histogram", sources=[raw], number=1, config={"bins": {"a": [0, 1, 5]}})
+    worker.expect("ready")
+    assert "boost_histogram" in Path(f"/proc/{worker.pid}/maps").read_text()
+    assert next(tmp_path.glob("Histograms_one*/info.csv")).is_file()
+    feed(raw, 3)
+    worker.control.send(do="go")
+    worker.expect("running")
+    assert worker.expect("finished")["events"] == 3
+
+
+def test_sigterm_before_the_start_is_ordered_ends_a_prebuilt_function(bench, start):
+    worker = start(None, "exporters.csv", sources=[bench.ring("one", length=1)])
+    worker.expect("ready")
+    worker.terminate()
+    assert worker.expect("finished")["events"] == 0
+    assert worker.ended() == 0
+
+
 def test_processes_show_run_node_worker_and_number(bench, start):
     raw = bench.ring()
     worker = start(dedent(FILTER_EVEN), "work", sources=[raw], sinks=[bench.ring("chosen")], number=3)
@@ -68,6 +91,13 @@ def test_processes_show_run_node_worker_and_number(bench, start):
     command = Path(f"/proc/{worker.pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
     assert command[-4:] == [b"run_2026-01-01_00-00-00", b"here", b"find", b"3"]
     assert Path(f"/proc/{worker.pid}/comm").read_text() == "find.3\n"
+
+
+def test_a_function_knows_which_process_of_which_run_it_is(start):
+    code = "def work(io):\n    print(io.run_id, io.node, io.number, io.processes)\n"
+    worker = start(code, "work", run_id="20260101T120000-abcdef", number=1, processes=2).go()
+    worker.expect("finished")
+    assert worker.output == "20260101T120000-abcdef here 1 2\n"
 
 
 def test_counts_are_reported_while_it_works(bench, start):
@@ -215,13 +245,14 @@ def test_a_second_sigterm_ends_the_process_at_once(bench, start):
 
         def work(io):
             def ufunc(data):
+                print("at work")
                 time.sleep(1000)
             Filter(io)(ufunc)
     """
     raw = bench.ring()
     worker = start(dedent(code), "work", sources=[raw], sinks=[bench.ring("chosen")]).go()
     feed(raw, 1)
-    eventually(lambda: raw.statistics().filled == 1)
+    eventually(lambda: "at work" in worker.output)
     worker.terminate()
     eventually(lambda: _sigterm_was_seen(worker))
     worker.terminate()
@@ -316,7 +347,7 @@ def _is_running(pid: int) -> bool:
 # How it fails.
 
 
-def test_an_error_of_the_user_is_reported_with_its_place_and_the_event_is_kept(bench, start):
+def test_an_error_of_the_user_is_reported_with_its_place_and_the_event_is_kept(bench, start, tmp_path):
     code = """
         from mimocorb_dist import Filter
 
@@ -329,10 +360,11 @@ def test_an_error_of_the_user_is_reported_with_its_place_and_the_event_is_kept(b
             Filter(io)(lambda data: check(data["a"][0]))
     """
     raw, chosen = bench.ring(), bench.ring("chosen")
+    (tmp_path / "logs").mkdir()
     worker = start(dedent(code), "work", sources=[raw], sinks=[chosen]).go()
     feed(raw, 5)
     failure = worker.expect("failed")
-    assert failure["error"] == "worker find, event 2: ValueError: two is not allowed"
+    assert failure["error"] == "event 2: ValueError: two is not allowed"
     assert failure["where"] == "find.py:6"
     assert "in check" in failure["traceback"]
     assert "mimocorb_dist" not in failure["traceback"], "what is ours does not help the user"
@@ -341,7 +373,18 @@ def test_an_error_of_the_user_is_reported_with_its_place_and_the_event_is_kept(b
     assert raw.statistics().read["readers"] == 2
     raw.recover(worker.pid)
     assert counters(raw) == [2, 3, 4]
-    assert "ValueError: two is not allowed" in worker.output
+    assert worker.output.count("ValueError: two is not allowed") == 1
+
+
+def test_an_error_raised_on_purpose_is_told_without_traceback_in_the_log_only(bench, start, tmp_path):
+    (tmp_path / "logs").mkdir()
+    worker = start(None, "data.replay", sinks=[bench.ring()], config={"filename": "none.npz"})
+    failure = worker.expect("failed")
+    assert failure["error"] == f"{tmp_path}/none.npz: there is no such file; check `filename`"
+    assert (failure["where"], failure["traceback"]) == ("", "")
+    assert worker.ended() == 2
+    assert worker.output == "", "the node shows it on the terminal"
+    assert (tmp_path / "logs" / "find.log").read_text() == f"ERROR find.0: {failure['error']}\n"
 
 
 @pytest.mark.parametrize("template", ["Exporter", "BatchExporter"])
@@ -383,7 +426,7 @@ def test_a_value_that_cannot_be_used_is_reported_with_the_place_of_the_function(
     failure = worker.expect("failed")
     assert failure["where"] == "find.py:4"
     assert failure["error"].startswith(
-        "worker find, event 0: the filter function returned an array of shape (4,) and dtype bool, not True"
+        "event 0: the filter function returned an array of shape (4,) and dtype bool, not True"
     )
 
 
@@ -417,7 +460,7 @@ def test_a_ring_that_is_gone_is_a_failure_before_the_start(bench, start, tmp_pat
 
 def test_a_setup_error_of_a_template_is_reported(bench, start):
     worker = start(dedent(FILTER_EVEN), "work", sources=[bench.ring()], sinks=[]).go()
-    assert worker.expect("failed")["error"].startswith("worker find: Filter needs 1 or more sinks")
+    assert worker.expect("failed")["error"].startswith("Filter needs 1 or more sinks")
     assert worker.ended() == 1
 
 

@@ -1,0 +1,83 @@
+"""What is told of a worker's failure: once, and with a traceback only where that helps."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import traceback
+from typing import TYPE_CHECKING
+
+from mimocorb_dist.errors import MimocorbError, UfuncError, WireError
+
+from .places import from_users_code, place_of_error
+from .template import Unusable
+
+if TYPE_CHECKING:
+    from mimocorb_dist.wire.pipes import StatusPipe
+
+    from .job import WorkerJob
+
+_LONGEST_TRACEBACK = 64 * 1024
+_PLACE_AT_END = re.compile(r" \(([^()]+:\d+)\)$")
+
+
+def report_failure(status: StatusPipe, error: BaseException, job: WorkerJob | None = None) -> None:
+    """Tell the node and the log file why this worker ends.
+
+    The node shows the message on the terminal, so here it goes to the log file only. A traceback goes to
+    both, by way of the error stream; errors that are raised on purpose say all in their message, and have
+    none.
+
+    Parameters
+    ----------
+    status
+        Where to report.
+    error
+        What has been raised.
+    job
+        The job of the worker, if that could be read.
+    """
+    message, place = _message_and_place(error)
+    if job is not None:
+        message = re.sub(rf"^worker {re.escape(job.worker)}(: |, )", "", message)
+        if job.file is None and isinstance(error, MimocorbError):
+            place = ""  # it is ours, and nothing that the user could look at
+        _log(job, f"{message} ({place})" if place else message)
+    trace = _traceback(error)
+    if trace:
+        sys.stdout.flush()
+        sys.stderr.write(trace)
+        sys.stderr.flush()
+    try:
+        status.send(state="failed", error=message, where=place, traceback=trace)
+    except WireError as gone:
+        logging.getLogger(__name__).warning("%s", gone)
+
+
+def _message_and_place(error: BaseException) -> tuple[str, str]:
+    message = str(error) if isinstance(error, MimocorbError) else f"{type(error).__name__}: {error}"
+    told = _PLACE_AT_END.search(message) if isinstance(error, UfuncError) else None
+    if told is None:
+        return message, place_of_error(error)
+    return message[: told.start()], told[1]
+
+
+def _traceback(error: BaseException) -> str:
+    """Return the traceback of what came up in the user's code; empty for errors raised on purpose."""
+    cause = error.__cause__ if isinstance(error, UfuncError) else error
+    if cause is None or isinstance(cause, (MimocorbError, Unusable)):
+        return ""
+    lines = traceback.format_exception(type(cause), cause, from_users_code(cause.__traceback__))
+    return "".join(lines)[-_LONGEST_TRACEBACK:]
+
+
+def _log(job: WorkerJob, message: str) -> None:
+    """Write to the worker's log file; its node writes there what the worker prints."""
+    path = job.run_dir / "logs" / f"{job.worker}.log"
+    line = f"ERROR {job.process_name}: {message}\n"
+    try:
+        with path.open("a", encoding="utf-8", errors="backslashreplace") as log:
+            log.write(line)
+    except OSError:  # better twice on the terminal than nowhere
+        sys.stderr.write(line)
