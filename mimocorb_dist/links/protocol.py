@@ -39,6 +39,14 @@ class Incoming:
     peer: bytes = b""
 
 
+@dataclass(frozen=True)
+class Garbled:
+    """Receiver: `peer` has sent what is no message of a link."""
+
+    reason: str
+    peer: bytes
+
+
 @dataclass(frozen=True, eq=False)
 class Taken:
     """Sender: at most `room` events have been taken from the ring; they lie in `slots`."""
@@ -69,7 +77,7 @@ class Tick:
 
 
 SenderInput: TypeAlias = Connecting | Broken | Incoming | Taken | Exhausted | Tick
-ReceiverInput: TypeAlias = Broken | Incoming | Reserved | LimitReached | Tick
+ReceiverInput: TypeAlias = Broken | Incoming | Garbled | Reserved | LimitReached | Tick
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,7 @@ from mimocorb_dist.links.protocol import (
     CloseRing,
     DropFrames,
     Finish,
+    Garbled,
     Incoming,
     Keep,
     LimitReached,
@@ -77,6 +78,7 @@ class LinkReceiver(End):
         self._looked_round_s = 0.0
         self._few_slots = ring.slot_count // 16
         self._polled = False  # whether the poller watches the ring
+        self._unsent: deque[Send] = deque()  # what a sender that is slow to read has no room for
         self.say("bound", port=port)
 
     def counts(self) -> dict[str, Any]:
@@ -101,8 +103,10 @@ class LinkReceiver(End):
             self.state.readers = self._target.ring.statistics().readers
             self._do(Tick(), now_s)
         self._watch_ring(self.state.wanted > 0)
-        for action in self.state.flush(now_s):
-            self._act(action, now_s)
+        self._send_waiting(now_s)
+        if not self._unsent:
+            for action in self.state.flush(now_s):
+                self._act(action, now_s)
 
     def _receive(self, now_s: float) -> None:
         for _ in range(_MESSAGES_A_TURN):
@@ -115,7 +119,7 @@ class LinkReceiver(End):
                     self._check_size(message)
                     self._metadata = message.metadata
             except WireError as error:
-                log.warning("link %s: %s", self.job.link, error)
+                self._do(Garbled(str(error), bytes(peer)), now_s)
                 continue
             self._do(Incoming(message, bytes(peer)), now_s)
             if self._kept:
@@ -155,8 +159,9 @@ class LinkReceiver(End):
 
     def _act(self, action: ReceiverAction, now_s: float) -> None:
         match action:
-            case Send(message=message, peer=peer):
-                self._send(message, peer, now_s)
+            case Send():
+                self._unsent.append(action)
+                self._send_waiting(now_s)
             case Keep():
                 self._kept.append((self._metadata, self._data))
             case Store(offset=offset, slots=slots, last=last):
@@ -173,12 +178,19 @@ class LinkReceiver(End):
             case TurnedAway(reason=reason):
                 log.warning("refused a sender: %s", reason)
 
-    def _send(self, message: messages.LinkMessage, peer: bytes, now_s: float) -> None:
-        try:
-            self.socket.send_multipart([peer, messages.encode(message)])
-        except zmq.ZMQError as error:
-            log.info("link %s: the sender cannot be reached (%s)", self.job.link, error)
-            self._do(Broken(peer), now_s)
+    def _send_waiting(self, now_s: float) -> None:
+        """Send what waits, in order; what is left is sent when its sender has read more."""
+        while self._unsent:
+            message, peer = self._unsent[0].message, self._unsent[0].peer
+            try:
+                self.socket.send_multipart([peer, messages.encode(message)])
+            except zmq.Again:
+                if peer == self.state.peer:
+                    return
+            except zmq.ZMQError as error:
+                log.info("link %s: the sender cannot be reached (%s)", self.job.link, error)
+                self._do(Broken(peer), now_s)
+            self._unsent.popleft()
 
     def close(self) -> None:
         """Let go of the socket and the ring."""

@@ -18,6 +18,7 @@ from mimocorb_dist.links.protocol import (
     CloseRing,
     DropFrames,
     Finish,
+    Garbled,
     Incoming,
     Keep,
     LimitReached,
@@ -51,6 +52,8 @@ class ReceiverState:
 
     Attributes
     ----------
+    peer
+        The connection on which the sender is heard now, None without any.
     readers
         Number of processes that read the target ring, told to the sender.
     received
@@ -77,7 +80,7 @@ class ReceiverState:
         self._offset = 0  # events of the oldest of them that have been stored
         self._released: list[Numbers] = []  # not yet told to the sender
         self._told = 0  # events known to the sender as stored
-        self._peer: bytes | None = None
+        self.peer: bytes | None = None
         self._greeting = (0, 0)
         self._done_s: float | None = None
 
@@ -110,9 +113,11 @@ class ReceiverState:
                 self._limited = True
                 return self._drop()
             case Broken(peer=peer):
-                if peer == self._peer:
-                    self._peer = None
+                if peer == self.peer:
+                    self.peer = None
                 return []
+            case Garbled(reason=reason, peer=peer):
+                return self._turn_away(peer, reason) if peer == self.peer else [TurnedAway(reason)]
             case Tick():
                 over = self._done_s is not None and now_s - self._done_s > FAREWELL_S
                 return [Finish()] if over else []
@@ -120,20 +125,20 @@ class ReceiverState:
     def flush(self, now_s: float) -> list[ReceiverAction]:
         """Tell the sender what was stored and released since the last time; end the stream at its end."""
         actions: list[ReceiverAction] = []
-        if self._peer is not None and (self._released or self.stored != self._told):
-            actions.append(Send(Released(self.stored, self._take_released(), self.readers), self._peer))
+        if self.peer is not None and (self._released or self.stored != self._told):
+            actions.append(Send(Released(self.stored, self._take_released(), self.readers), self.peer))
         if self.total is not None and not self.closed and len(self.held) == 0:
             self.closed = True
             self._done_s = now_s
             actions.append(CloseRing())
-            if self._peer is not None:
-                actions.append(Send(Done(), self._peer))
+            if self.peer is not None:
+                actions.append(Send(Done(), self.peer))
         return actions
 
     def _incoming(self, message: LinkMessage, peer: bytes, now_s: float) -> list[ReceiverAction]:
         if isinstance(message, Hello):
             return self._hello(message, peer)
-        if peer != self._peer:
+        if peer != self.peer:
             return []  # of a connection that the sender has given up
         match message:
             case Frame():
@@ -153,7 +158,7 @@ class ReceiverState:
         if message.incarnation == incarnation and message.attempt <= attempt:
             return []  # overtaken by a later connection
         self._greeting = message.incarnation, message.attempt
-        self._peer = peer
+        self.peer = peer
         self._take_released()  # `held` says it all
         return [Send(Welcome(self.received, self.stored, self.held, self.capacity, self.readers), peer)]
 
@@ -226,7 +231,7 @@ class ReceiverState:
         return released
 
     def _turn_away(self, peer: bytes, reason: str) -> list[ReceiverAction]:
-        if peer == self._peer:
-            self._peer = None
+        if peer == self.peer:
+            self.peer = None
         reason = f"link {self.terms.link}: {reason}"
         return [Send(Refuse(reason), peer), TurnedAway(reason)]

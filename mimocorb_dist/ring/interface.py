@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 CLAIM_AHEAD_S = 1e-3
 """A reader or writer holds about as many slots in advance as it uses in this time."""
 NAP_S = 5e-5
-"""How long a reader sleeps once, before it waits to be woken."""
+"""How long a reader sleeps at a time before it waits to be woken."""
+BATCH_NAPS = 5
 
 
 class EndOfStream(Exception):  # noqa: N818 (it is no error)
@@ -147,32 +148,39 @@ os.register_at_fork(after_in_child=_after_fork)
 
 
 class Pace:
-    """How many slots to claim at once: about a millisecond's worth, and never more than a fair share.
+    """How many slots to claim at once, and how to wait for them.
 
     Parameters
     ----------
     share
-        The most slots to claim at once.
+        The most slots to claim in advance of single events: about a millisecond's worth is claimed.
+    batch_share
+        The most slots of a batch.
 
     Attributes
     ----------
-    brisk
-        Whether slots follow each other so fast, and there are so many, that it is better to let some gather
-        in a nap of `NAP_S` than to be woken for each: waking costs more than all the rest.
+    naps
+        How often to sleep for `NAP_S` before waiting to be woken. Being woken costs the other side more than
+        all the rest, so where slots follow each other fast it is better to let some gather; where there are
+        few slots, a nap would hold up the other side.
     """
 
-    def __init__(self, share: int) -> None:
+    def __init__(self, share: int, batch_share: int) -> None:
         self.share = max(1, share)
+        self.batch_share = max(1, batch_share)
         self.count = 1
-        self.brisk = False
+        self.naps = 0
         self._since_s = 0.0
 
-    def next(self, now_s: float, used_all: bool) -> int:
+    def next(self, now_s: float, limit: int) -> int:
         """Return how many slots to claim now, given the time it took to use those claimed last."""
         elapsed_s = now_s - self._since_s
         self._since_s = now_s
-        self.brisk = elapsed_s < 4 * NAP_S and self.share >= 32
-        if elapsed_s < 0.5 * CLAIM_AHEAD_S and used_all:
+        if limit > 1:
+            self.naps = BATCH_NAPS if elapsed_s < CLAIM_AHEAD_S else 0
+            return min(limit, self.batch_share)
+        self.naps = int(elapsed_s < 4 * NAP_S and self.share >= 32)
+        if elapsed_s < 0.5 * CLAIM_AHEAD_S:
             self.count = min(2 * self.count, self.share)
         elif elapsed_s > CLAIM_AHEAD_S:
             self.count = max(1, self.count // 2)

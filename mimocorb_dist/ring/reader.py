@@ -13,11 +13,11 @@ import numpy.typing as npt
 
 from .interface import NAP_S, EndOfStream, Interface, Pace, Run
 from .layout import Group, Role
-from .table import MANY, pop_run
+from .table import pop_run
 from .tokens import SLOT_BITS, WAKE, pack_token
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
     from .ring import Ring
@@ -58,14 +58,14 @@ class BufferReader(Interface):
         self._slot = -1
         self._member = -1
         self._pid = -1
-        self._pace = Pace(ring.slot_count // 4)
+        self._pace = Pace(ring.slot_count // 4, ring.slot_count // 2)
 
     # Single events.
 
     def __enter__(self) -> Batch | NoBatch:
         if not self._ahead:
             try:
-                self._claim(1, None)
+                self._ahead[:] = reversed(self._claim(1, None))
             except EndOfStream:
                 self._slot = -1
                 return None, None
@@ -138,8 +138,13 @@ class BufferReader(Interface):
         EndOfStream
             If all writers have closed, and no event is left.
         """
-        if not self._ahead and not self._claim(limit, timeout_s):
-            return None
+        if not self._ahead:
+            slots = self._claim(limit, timeout_s)
+            if not slots:
+                return None
+            if isinstance(slots, range) and len(slots) <= limit:  # the usual case of many
+                return Run(self.ring, slots.start, len(slots))
+            self._ahead[:] = reversed(slots)
         return Run(self.ring, *pop_run(self._ahead, limit))
 
     def release(self, run: Run) -> None:
@@ -176,52 +181,42 @@ class BufferReader(Interface):
 
     # Claiming.
 
-    def _claim(self, limit: int, timeout_s: float | None) -> bool:
-        """Take events ahead; False after the time-out."""
+    def _claim(self, limit: int, timeout_s: float | None) -> Sequence[int]:
+        """Take events, and return their slots; none after the time-out."""
         if self._pid != os.getpid():
             self._join()
         now_s = time.monotonic()
         deadline_s = None if timeout_s is None else now_s + timeout_s
-        nap = False
-        if limit == 1:
-            count = self._pace.next(now_s, used_all=True)
-            nap = self._pace.brisk and timeout_s is None
-        else:
-            count = min(limit, self._batch_share)
-        while not self._claim_now(count):
+        count = self._pace.next(now_s, limit)
+        naps = self._pace.naps if timeout_s is None else 0
+        while not (slots := self._claim_now(count)):
             # Looked at again: the last event comes before the end.
-            if self.ring.ended and not self._claim_now(count):
+            if self.ring.ended:
+                slots = self._claim_now(count)
+                if slots:
+                    break
                 self._queue.push(WAKE)  # others of the group wait for this, too
                 raise EndOfStream
-            if self._ahead:
-                break
             if deadline_s is not None:
                 timeout_s = deadline_s - time.monotonic()
                 if timeout_s <= 0:
-                    return False
-            if nap:
-                nap = False
+                    break
+            if naps:
+                naps -= 1
                 time.sleep(NAP_S)
             else:
                 self._queue.wait(timeout_s)
-        return True
+        return slots
 
-    def _claim_now(self, count: int) -> bool:
+    def _claim_now(self, count: int) -> Sequence[int]:
         table, columns = self._table, self._columns
+        slots: Sequence[int] = ()
         with self._queue:
             if columns.words[_HEAD] < columns.words[_TAIL]:
                 slots = table.claim_queued(columns, count, self._member)
-                if slots:
-                    self._ahead = slots[::-1]
-                    return True
-            while not self._ahead and (tokens := self._queue.pop(count)):  # some may be stale, or only wake
-                if count < MANY:
-                    values = memoryview(tokens).cast("Q")
-                    self._ahead = table.claim_ready(columns, values, self._member)[::-1]
-                else:
-                    array = np.frombuffer(tokens, dtype=np.uint64)
-                    self._ahead = table.claim_ready_many(columns, array, self._member)[::-1].tolist()
-        return bool(self._ahead)
+            while not slots and (tokens := self._queue.pop(count)):  # some may be stale, or only wake
+                slots = table.claim_ready(columns, tokens, self._member)
+        return slots
 
     def _give_back(self, slots: list[int]) -> None:
         """Make taken slots ready again, those taken ahead included."""
@@ -244,5 +239,4 @@ class BufferReader(Interface):
         """Enter the member table."""
         self._member = self.ring.join(Role.READER, self._index)
         self._pid = os.getpid()
-        self._pace = Pace(self.slot_count // 4)
-        self._batch_share = max(1, self.slot_count // 2)
+        self._pace = Pace(self.slot_count // 4, self.slot_count // 2)

@@ -25,19 +25,24 @@ whether a token is still right, and a token that comes twice is right once.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from .layout import GROUP_WORDS, Group, Header, Layout
-from .tokens import SLOT_BITS, SLOT_MASK, WAKE_VALUE
+from .tokens import SLOT_BITS, SLOT_MASK, TOKEN_BYTES, WAKE_VALUE, pack_token
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Slots = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 
-_SLOT_BITS, _ONE = np.uint64(SLOT_BITS), np.uint64(1)
+_SLOT_BITS = np.uint64(SLOT_BITS)
 _fence_lock = threading.Lock()
 
 
@@ -50,8 +55,9 @@ def fence() -> None:
 STORES_MAY_PASS = os.uname().machine not in ("x86_64", "AMD64", "i686")
 """Whether other processors may see two stores in another order than they were made."""
 
-MANY = 48
-"""From so many slots on, the steps for many at once cost less than those for one after the other."""
+
+_WORTH_A_RUN = 16 * TOKEN_BYTES
+"""From so many tokens on, claiming slots that lie together at once costs less than one after the other."""
 
 
 class GroupColumns:
@@ -90,11 +96,19 @@ class SlotTable:
 
     # Writers.
 
-    def claim_free(self, tokens: memoryview, member: int) -> list[int]:
+    def claim_free(self, tokens: bytes, member: int) -> Sequence[int]:
         """Claim for writing the slots of those tokens that are right. Under the writers' lock."""
         claimed, writer, published = self.claimed, self.writer, self.published
+        if len(tokens) >= _WORTH_A_RUN and (run := self._as_run(tokens)) is not None:
+            first, count, generation = run
+            if claimed[first : first + count].tobytes() == pack_token(generation) * count:
+                part = slice(first, first + count)
+                self.all_writer[part] = member
+                self.all_published[part] = 0
+                self.all_claimed[part] = generation + 1
+                return range(first, first + count)
         slots = []
-        for token in tokens:
+        for token in memoryview(tokens).cast("Q"):
             slot = token & SLOT_MASK
             generation = token >> SLOT_BITS
             if token != WAKE_VALUE and claimed[slot] == generation:
@@ -103,17 +117,6 @@ class SlotTable:
                 claimed[slot] = generation + 1
                 slots.append(slot)
         return slots
-
-    def claim_free_many(self, tokens: Words, member: int) -> Words:
-        """Do the same as `claim_free` for many tokens at once."""
-        part: slice | Slots | None = self._as_slice(tokens)
-        if part is None or (self.all_claimed[part] != tokens[0] >> _SLOT_BITS).any():
-            slots, generations = self._split(tokens)
-            part = _distinct(slots[self.all_claimed[slots] == generations])
-        self.all_writer[part] = member
-        self.all_published[part] = 0
-        self.all_claimed[part] += _ONE
-        return self._numbers[part]
 
     def publish(self, slot: int) -> int:
         """Make a claimed slot ready for every group (free, if there are none), and return its token."""
@@ -146,11 +149,18 @@ class SlotTable:
 
     # Readers.
 
-    def claim_ready(self, group: GroupColumns, tokens: memoryview, member: int) -> list[int]:
+    def claim_ready(self, group: GroupColumns, tokens: bytes, member: int) -> Sequence[int]:
         """Take for reading the slots of those tokens that are right. Under the group's lock."""
         taken, reader = group.taken, group.reader
+        if len(tokens) >= _WORTH_A_RUN and (run := self._as_run(tokens)) is not None:
+            first, count, generation = run
+            if taken[first : first + count].tobytes() == pack_token(generation - 1) * count:
+                part = slice(first, first + count)
+                group.all_reader[part] = member
+                group.all_taken[part] = generation
+                return range(first, first + count)
         slots = []
-        for token in tokens:
+        for token in memoryview(tokens).cast("Q"):
             slot = token & SLOT_MASK
             generation = token >> SLOT_BITS
             if token != WAKE_VALUE and taken[slot] < generation:
@@ -158,16 +168,6 @@ class SlotTable:
                 taken[slot] = generation
                 slots.append(slot)
         return slots
-
-    def claim_ready_many(self, group: GroupColumns, tokens: Words, member: int) -> Words:
-        """Do the same as `claim_ready` for many tokens at once."""
-        part: slice | Slots | None = self._as_slice(tokens)
-        if part is None or (group.all_taken[part] >= tokens[0] >> _SLOT_BITS).any():
-            slots, generations = self._split(tokens)
-            part = _distinct(slots[group.all_taken[slots] < generations])
-        group.all_reader[part] = member
-        group.all_taken[part] = self.all_written[part]
-        return self._numbers[part]
 
     def claim_queued(self, group: GroupColumns, limit: int, member: int) -> list[int]:
         """Take for reading up to `limit` slots that come before those of the FIFO. Under the group's lock."""
@@ -258,18 +258,11 @@ class SlotTable:
         """Count the events published or being written. Under the writers' lock."""
         return int(self.all_claimed.sum())
 
-    def _as_slice(self, tokens: Words) -> slice | None:
-        """Return the slots of tokens that lie together and were written equally often: the usual case."""
-        first, count = int(tokens[0]) & SLOT_MASK, len(tokens)
-        if first + count > self.slot_count or tokens[0] == WAKE_VALUE:
-            return None
-        lie_together = tokens - tokens[0] == self._numbers[:count]
-        return slice(first, first + count) if lie_together.all() else None
-
-    def _split(self, tokens: Words) -> tuple[Slots, Words]:
-        tokens = tokens[tokens != np.uint64(WAKE_VALUE)]
-        slots = (tokens & np.uint64(SLOT_MASK)).astype(np.int64)
-        return slots, tokens >> np.uint64(SLOT_BITS)
+    def _as_run(self, tokens: bytes) -> tuple[int, int, int] | None:
+        """Return first, count and generation of slots that lie together and were written equally often."""
+        start, count = int.from_bytes(tokens[:TOKEN_BYTES], sys.byteorder), len(tokens) // TOKEN_BYTES
+        lie_together = (self._numbers[:count] + np.uint64(start)).tobytes() == tokens
+        return (start & SLOT_MASK, count, start >> SLOT_BITS) if lie_together else None
 
     @staticmethod
     def _tokens(generations: Words, slots: Slots) -> Words:
@@ -279,14 +272,6 @@ class SlotTable:
 def _column(memory: memoryview, offset: int, count: int) -> tuple[memoryview, Words]:
     part = memory[offset : offset + count * 8].cast("Q")
     return part, np.frombuffer(part, dtype=np.uint64)
-
-
-def _distinct(slots: Slots) -> Slots:
-    """Drop repetitions, which only come after a death; keep the order."""
-    if len(slots) < 2 or bool((np.diff(slots) == 1).all()):
-        return slots
-    values, first = np.unique(slots, return_index=True)
-    return slots if len(values) == len(slots) else slots[np.sort(first)]
 
 
 def pop_run(ahead: list[int], limit: int) -> tuple[int, int]:

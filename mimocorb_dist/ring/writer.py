@@ -19,11 +19,11 @@ from mimocorb_dist.errors import RingError
 
 from .interface import Interface, Pace, Run
 from .layout import MEMBER_WORDS, METADATA_DTYPE, UNLIMITED, Header, Member, Role
-from .table import MANY, STORES_MAY_PASS, fence, pop_run
+from .table import STORES_MAY_PASS, fence, pop_run
 from .tokens import SLOT_BITS, TOKEN_BYTES, pack_token
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
     from .ring import Ring
@@ -73,7 +73,7 @@ class BufferWriter(Interface):
         self._closed = False
         self._member = -1
         self._pid = -1
-        self._pace = Pace(ring.slot_count // 4)
+        self._pace = Pace(ring.slot_count // 4, ring.slot_count // 2)
         self._ready_fds = [queue.fd for queue in ring.ready] or [
             ring.free.fd
         ]  # unread events are free at once
@@ -83,7 +83,7 @@ class BufferWriter(Interface):
     # Single events.
 
     def __enter__(self) -> Batch:
-        if not self._ahead and not self._claim(1, None):
+        if not self._ahead and not self.wait():
             raise RingError(
                 f"buffer {self.name}: the event limit of the run is reached; "
                 "ask `ring.limit_reached` before writing"
@@ -122,7 +122,7 @@ class BufferWriter(Interface):
             False if the event limit of the run is reached: the event is not published.
         """
         ahead = self._ahead
-        if not ahead and not self._claim(1, None):
+        if not ahead and not self.wait():
             return False
         slot = ahead[-1]
         self._store(slot, data)
@@ -146,12 +146,14 @@ class BufferWriter(Interface):
         bool
             False after the time-out, or when the event limit of the run is reached (`ring.limit_reached`).
         """
-        return bool(self._ahead) or self._claim(1, timeout_s)
+        if not self._ahead:
+            self._ahead[:] = reversed(self._claim(1, timeout_s))
+        return bool(self._ahead)
 
     def copy(self, metadata: npt.NDArray[np.void], data: npt.NDArray[Any]) -> bool:
         """Do as `put` does, with the metadata of an event, shape (1,)."""
         ahead = self._ahead
-        if not ahead and not self._claim(1, None):
+        if not ahead and not self.wait():
             return False
         slot = ahead[-1]
         self._store(slot, data)
@@ -262,8 +264,13 @@ class BufferWriter(Interface):
         Run or None
             None after the time-out, or when the event limit of the run is reached (`ring.limit_reached`).
         """
-        if not self._ahead and not self._claim(limit, timeout_s):
-            return None
+        if not self._ahead:
+            slots = self._claim(limit, timeout_s)
+            if not slots:
+                return None
+            if isinstance(slots, range) and len(slots) <= limit:  # the usual case of many
+                return Run(self.ring, slots.start, len(slots))
+            self._ahead[:] = reversed(slots)
         return Run(self.ring, *pop_run(self._ahead, limit))
 
     def publish(self, run: Run) -> None:
@@ -326,8 +333,8 @@ class BufferWriter(Interface):
 
     # Claiming.
 
-    def _claim(self, limit: int, timeout_s: float | None) -> bool:
-        """Claim free slots ahead; False after the time-out or at the event limit."""
+    def _claim(self, limit: int, timeout_s: float | None) -> Sequence[int]:
+        """Claim free slots, and return them; none after the time-out or at the event limit."""
         if self._pid != os.getpid():
             self._join()
         if self._closed:
@@ -337,34 +344,29 @@ class BufferWriter(Interface):
         queue, header = self.ring.free, self.ring.header
         now_s = time.monotonic()
         deadline_s = None if timeout_s is None else now_s + timeout_s
-        count = self._pace.next(now_s, used_all=True) if limit == 1 else min(limit, self._batch_share)
+        count = self._pace.next(now_s, limit)
         while True:
             with queue:
                 left = header[_EVENTS_LEFT]
                 if left == 0:
-                    return False
+                    return ()
                 slots = self._take_tokens(min(count, left))
                 if left != UNLIMITED:
                     header[_EVENTS_LEFT] = left - len(slots)
             if slots:
-                self._ahead[:] = slots[::-1]
                 self._note_fill(len(slots))
-                return True
+                return slots
             header[_MAX_FILLED] = self.slot_count
             if deadline_s is not None:
                 timeout_s = deadline_s - time.monotonic()
                 if timeout_s <= 0:
-                    return False
+                    return ()
             queue.wait(timeout_s)
 
-    def _take_tokens(self, count: int) -> list[int]:
-        slots: list[int] = []
+    def _take_tokens(self, count: int) -> Sequence[int]:
+        slots: Sequence[int] = ()
         while not slots and (tokens := self.ring.free.pop(count)):  # some may be stale, or only wake
-            if count < MANY:
-                slots = self._table.claim_free(memoryview(tokens).cast("Q"), self._member)
-            else:
-                array = np.frombuffer(tokens, dtype=np.uint64)
-                slots = self._table.claim_free_many(array, self._member).tolist()
+            slots = self._table.claim_free(tokens, self._member)
         return slots
 
     def _note_fill(self, claimed: int) -> None:
@@ -380,8 +382,7 @@ class BufferWriter(Interface):
         self._pid = os.getpid()
         self._closed = False
         writers = max(1, self.ring.header[Header.EXPECTED_WRITERS])
-        self._pace = Pace(self.slot_count // (4 * writers))
-        self._batch_share = max(1, self.slot_count // (2 * writers))
+        self._pace = Pace(self.slot_count // (4 * writers), self.slot_count // (2 * writers))
 
     def _discard(self, count: int) -> None:
         self.ring.members[self._member * MEMBER_WORDS + Member.DISCARDED] += count
