@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .document import duplicate_keys, read_document
+from .document import read_document
 from .findings import shown
 from .paths import YAML_SUFFIXES, missing_file_remedy, resolve
 
@@ -85,17 +85,5 @@ class ConfigReader:
             what = f"the config file of {label} holds {shown(document.value)}, not a mapping"
             self._findings.mistake(document.place, what, "write lines of the form 'name: value'")
             return {}
-        warn_of_duplicates(self._findings, document)
         self._files[path] = document.value
         return self._files[path]
-
-
-def warn_of_duplicates(findings: Findings, document: Item) -> None:
-    """Warn of each key that stands twice in a mapping: YAML takes the last."""
-    for key, entry, _ in duplicate_keys(document):
-        for place in entry.earlier:
-            findings.warn(
-                entry.key_place,
-                f"the key {shown(key)} is given twice, first at line {place.line}, column {place.column}",
-                "the last one counts; remove one of them",
-            )

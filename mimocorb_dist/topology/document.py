@@ -12,7 +12,7 @@ from .findings import shown
 from .model import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Hashable
     from pathlib import Path
 
     from .findings import Findings
@@ -93,7 +93,7 @@ def read_document(path: Path, shown_name: str, findings: Findings, text: str | N
         column = error.position - text.rfind("\n", 0, error.position)
         findings.mistake(
             Place(shown_name, line, column),
-            f"this is no text that YAML can hold (character {shown(chr(error.character))})"
+            f"this is no text that YAML can hold (character U+{error.character:04X})"
             if isinstance(error.character, int)
             else "this is no text that YAML can hold",
             "remove the character",
@@ -110,18 +110,6 @@ def read_document(path: Path, shown_name: str, findings: Findings, text: str | N
             Place(shown_name), "the values are nested too deeply", "a setup needs a few levels only"
         )
     return None
-
-
-def duplicate_keys(item: Item) -> Iterator[tuple[Hashable, Entry, Item]]:
-    """Yield each key that a mapping of the document has twice: the key, its entry, and the mapping."""
-    if isinstance(item.value, dict):
-        for key, entry in item.value.items():
-            if entry.earlier:
-                yield key, entry, item
-            yield from duplicate_keys(entry.item)
-    elif isinstance(item.value, list):
-        for element in item.value:
-            yield from duplicate_keys(element)
 
 
 def _read_text(path: Path, shown_name: str, findings: Findings) -> str | None:
@@ -195,6 +183,13 @@ class _Converter:
             key = self._scalar(key_node)
             before = (*own[key].earlier, own[key].key_place) if key in own else ()
             own[key] = Entry(place, self.item(value_node), before)
+        for key, entry in own.items():
+            for place in entry.earlier:
+                self._findings.warn(
+                    entry.key_place,
+                    f"the key {shown(key)} is given twice, first at line {place.line}, column {place.column}",
+                    "the last one counts; remove one of them",
+                )
         return {**merged, **own}
 
     def _merged(self, node: yaml.Node) -> dict[Hashable, Entry]:

@@ -47,8 +47,9 @@ class Findings:
 
     @property
     def warnings(self) -> list[str]:
-        """Texts of all warnings, in the order of the file."""
-        return self._sorted(self._warnings)
+        """Texts of the warnings, in the order of the file, without those at places of mistakes."""
+        wrong = set(self._mistakes.values())
+        return self._sorted({text: place for text, place in self._warnings.items() if place not in wrong})
 
     def _sorted(self, texts: dict[str, Place]) -> list[str]:
         return sorted(texts, key=lambda text: (texts[text].file != self._main_file, texts[text]))

@@ -1,4 +1,4 @@
-"""The data flow as a graph of buffers and workers: cycles, depth, and buffers without readers or writers."""
+"""The data flow as a graph of buffers and workers: its circles, and how deep each worker lies."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
 
 @dataclass(frozen=True)
@@ -74,11 +74,6 @@ def depths(workers: Mapping[str, Ends]) -> dict[str, int]:
         else:
             known[waiting.pop()] = max((known[writer] + 1 for writer in before), default=0)
     return {name: known[name] for name in workers}
-
-
-def path_text(path: Sequence[str]) -> str:
-    """Return a way through the data flow as text."""
-    return " -> ".join(path)
 
 
 def _shortest_circle(start: str, followers: Mapping[str, Iterable[tuple[str, str]]]) -> list[str]:

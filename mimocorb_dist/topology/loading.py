@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mimocorb_dist.errors import TopologyError
 
 from .buffers import read_buffers
-from .configs import ConfigReader, warn_of_duplicates
+from .configs import ConfigReader
 from .dialects import to_common_form
 from .document import read_document
 from .drafts import SetupDraft
@@ -91,7 +91,6 @@ def _read_setup(findings: Findings, document: Item, shown_path: Path, path: Path
         )
         findings.mistake(document.place, what, "it needs at least 'Buffers:' and 'Workers:'")
         return None
-    warn_of_duplicates(findings, document)
     common = to_common_form(document, findings)
     if common is None:
         return None

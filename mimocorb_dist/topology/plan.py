@@ -166,11 +166,6 @@ class Plan:
     views: tuple[ViewPlan, ...]
     stages: tuple[tuple[str, ...], ...]
 
-    @property
-    def start_order(self) -> tuple[str, ...]:
-        """Names of the workers, those at the end of the data flow first and importers last."""
-        return tuple(name for stage in reversed(self.stages) for name in stage)
-
     def depth(self, worker: str) -> int:
         """Return the number of a worker's stage: 0 for importers.
 

@@ -73,7 +73,7 @@ def test_any_text_is_read_or_is_a_mistake_with_a_place(text: str) -> None:
         ("a:\n\tb: 1\n", "2:1", ("spaces, not with tabs",)),
         ("a: *nowhere\n", "1:4", ("undefined alias", "anchor (&name)")),
         ("a: 1\n---\nb: 2\n", "2:1", ("single document",)),
-        ("a: \x07\n", "1:4", ("no text that YAML can hold",)),
+        ("a: \x07\n", "1:4", ("no text that YAML can hold (character U+0007)",)),
         (
             "a: !!python/object:os.system {}\n",
             "1:4",

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mimocorb_dist.errors import TopologyError
+
 from .setups import NODES, SETUP
 
 if TYPE_CHECKING:
@@ -87,9 +89,14 @@ def test_a_node_is_a_mapping_with_host_only(mistakes: Callable[..., None]) -> No
     )
 
 
-def test_two_nodes_of_one_name_are_a_mistake_with_both_places(mistakes: Callable[..., None]) -> None:
+def test_two_nodes_of_one_name_are_a_mistake_with_both_places(
+    mistakes: Callable[..., None], setup: Callable[[str], Topology]
+) -> None:
     text = "Nodes:\n  daq: {}\n  storage: {}\n  \u00a7daq: {}\n" + PLACED
     mistakes(text, ("there are two nodes of the name 'daq'", "the other one is at line 2"))
+    with pytest.raises(TopologyError) as caught:
+        setup(text.replace("\u00a7", ""))
+    assert caught.value.warnings == ()  # the mistake says already that the key is given twice
 
 
 @pytest.mark.parametrize("name", ["a b", "a/b", "..", ".a", "a.b", "a@b", "-a", "''", "a" * 65])
