@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from enum import Enum
 from pathlib import Path
@@ -68,12 +69,15 @@ class Stop:
     deferred
         True once a template has begun its work. From then on the user's code outside of templates handles an
         event or finishes the output, and is not interrupted.
+    in_vain
+        True once nobody will make room for an event in hand: waiting for a slot is interrupted, too.
     """
 
     def __init__(self) -> None:
         self.requested = False
         self.look_again_s = 0.0
         self.deferred = False
+        self.in_vain = False
         self._raised = False
         self._nudged = False
 
@@ -111,9 +115,17 @@ class Stop:
             signal.raise_signal(signal.SIGTERM)
         self.requested = True
         self.look_again_s = 0.0
-        if not self._raised and frame is not None and _may_interrupt(frame, self.deferred):
+        if self._raised or frame is None:
+            return
+        if (self.in_vain and frame.f_code is _WAIT_FOR_TOKEN) or _may_interrupt(frame, self.deferred):
             self._raised = True
             raise WorkerStop
+
+
+def main_thread_waits() -> bool:
+    """Tell, from another thread, whether the main thread waits for another process."""
+    frame = sys._current_frames().get(_main_thread())
+    return frame is not None and frame.f_code in (_WAIT_FOR_TOKEN, _WAIT_FOR_NEWER)
 
 
 def _main_thread() -> int:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from mimocorb_dist.errors import WireError
 
+from .stopping import main_thread_waits
+
 if TYPE_CHECKING:
     from mimocorb_dist.wire.pipes import StatusPipe
 
@@ -16,16 +18,17 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S = 0.2
 COUNTS_EVERY_S = 1.0
-ORPHAN_PATIENCE_S = 10.0
-"""How long a worker without node may make no progress before it ends."""
+IDLE_S = 1.0
+"""A worker without node that waits so long for another process ends: nothing will come any more."""
+STUCK_S = 10.0
+"""How long a worker without node may work on one event; after twice the time it is ended at once."""
 
 
 class Watch:
     """Watches over a worker.
 
     It sends the number of events, at most once a second; repeats a request to stop that came just before a
-    wait; and if the node has died, lets importers end, and the others as well as soon as they have nothing to
-    do any more.
+    wait; and if the node has died, lets importers end, and the others as well as soon as they wait in vain.
 
     Parameters
     ----------
@@ -75,18 +78,20 @@ class Watch:
 
     def _live_on_without_node(self) -> None:
         """Let the events that are there come through, then end: nobody else will end this process."""
-        self._io.logger.error("the node has died; this worker ends when it has no more events")
-        if not self._io.read and not self._io.stop.requested:
-            self._io.stop.request()
-        events, progress_s = self._io.events, monotonic()
+        io, stop = self._io, self._io.stop
+        io.logger.error("the node has died; this worker ends when it has no more events")
+        if not io.read and not stop.requested:
+            stop.request()
+        events, progress_s = io.events, monotonic()
         while not self._over.wait(LOOK_EVERY_S):
-            if self._io.events != events:
-                events, progress_s = self._io.events, monotonic()
+            if io.events != events:
+                events, progress_s = io.events, monotonic()
             idle_s = monotonic() - progress_s
-            if idle_s > 2 * ORPHAN_PATIENCE_S:
+            if idle_s > 2 * STUCK_S:
                 os._exit(1)
-            if idle_s > ORPHAN_PATIENCE_S:
-                if not self._io.stop.requested:
-                    self._io.stop.request()
-                elif self._io.stop.pending:
-                    self._io.stop.nudge()
+            if idle_s > (IDLE_S if main_thread_waits() else STUCK_S):
+                stop.in_vain = True
+                if not stop.requested:
+                    stop.request()
+                elif stop.pending:
+                    stop.nudge()

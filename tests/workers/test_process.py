@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from textwrap import dedent
@@ -12,7 +13,7 @@ import pytest
 
 from mimocorb_dist.ring import BufferReader
 from tests.support import eventually
-from tests.workers.harness import SUM, contents, counters, feed
+from tests.workers.harness import SUM, contents, counters, feed, job_for
 
 IMPORT_TEN = """
     from mimocorb_dist import Importer
@@ -294,7 +295,7 @@ def test_the_event_limit_is_exact_for_templates_and_for_plain_functions(bench, s
         worker.close()
 
 
-def test_a_worker_whose_node_has_died_ends(bench, start, tmp_path):
+def test_an_importer_whose_node_has_died_ends(bench, tmp_path):
     code = """
         import time
         from mimocorb_dist import Importer
@@ -306,6 +307,22 @@ def test_a_worker_whose_node_has_died_ends(bench, start, tmp_path):
             Importer(io)(ufunc)
     """
     raw = bench.ring()
+    pid = _start_below_a_node_that_dies(code, tmp_path, sinks=[raw])
+    eventually(lambda: not _is_running(pid))
+    assert raw.ended
+    assert counters(raw) == [0]
+
+
+def test_a_worker_whose_node_has_died_ends_though_nobody_makes_room_for_its_event(bench, tmp_path):
+    raw, chosen = bench.ring(), bench.ring("chosen", slots=2)
+    feed(raw, 5)
+    pid = _start_below_a_node_that_dies(FILTER_EVEN, tmp_path, sources=[raw], sinks=[chosen])
+    eventually(lambda: not _is_running(pid), timeout_s=8)
+    assert counters(chosen) == [0, 2]
+
+
+def _start_below_a_node_that_dies(code, tmp_path, **rings):
+    """Start a worker as the child of a process that ends at once; return the worker's process id."""
     launcher = """
         import os, subprocess, sys
         from tests.workers.harness import WorkerProcess
@@ -317,24 +334,17 @@ def test_a_worker_whose_node_has_died_ends(bench, start, tmp_path):
         print(worker.pid, flush=True)
         os._exit(0)
     """
-    import subprocess
-
-    from tests.workers.harness import job_for
-
     file = tmp_path / "source.py"
     file.write_text(dedent(code))
     job_path = tmp_path / "job.json"
-    job_path.write_text(job_for(tmp_path, "work", file, sinks=[raw]).to_json())
+    job_path.write_text(job_for(tmp_path, "work", file, **rings).to_json())
     node = subprocess.run(
         [sys.executable, "-c", dedent(launcher), str(job_path), str(tmp_path)],
         stdout=subprocess.PIPE,
         check=True,
         text=True,
     )
-    pid = int(node.stdout)
-    eventually(lambda: not _is_running(pid))
-    assert raw.ended
-    assert counters(raw) == [0]
+    return int(node.stdout)
 
 
 def _is_running(pid: int) -> bool:
