@@ -8,11 +8,15 @@ import select
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mimocorb_dist.errors import MimocorbError
+from mimocorb_dist.errors import MimocorbError, WireError
 from mimocorb_dist.wire.pipes import ControlPipe, StatusPipe
 
 from .job import BrokerJob
+
+if TYPE_CHECKING:
+    from mimocorb_dist.wire.sockets import ControlServer
 
 
 def main() -> int:
@@ -37,17 +41,30 @@ def main() -> int:
 def _serve(job: BrokerJob, status: StatusPipe, control: ControlPipe) -> int:
     # Imported once the pipes are in place, so that whatever is wrong is told.
     from mimocorb_dist.topology import load, plan
-    from mimocorb_dist.wire.sockets import ControlServer
 
     from .server import Broker
 
-    def orphaned() -> bool:
-        return bool(select.select([control.fileno()], [], [], 0)[0])  # nothing is ever said here, only closed
+    looker = select.poll()
+    looker.register(control.fileno(), select.POLLIN)
 
-    with ControlServer(job.host, job.port, security=job.security) as server:
+    def orphaned() -> bool:
+        return bool(looker.poll(0))  # nothing is ever said here, only closed
+
+    with _listening(job) as server:
         status.send(state="bound", port=server.port)
         topology = load(Path(job.setup))
         return Broker(topology, plan(topology), job, server, orphaned).run()
+
+
+def _listening(job: BrokerJob) -> ControlServer:
+    from mimocorb_dist.wire.sockets import ControlServer
+
+    try:
+        return ControlServer(job.host, job.port, security=job.security)
+    except WireError:
+        if not job.or_any_port:
+            raise
+        return ControlServer(job.host, None, security=job.security)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ failed         the same, but something went wrong: `reasons` says what
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ SILENCE_S = 20.0
 
 COMMANDS = ("pause", "resume", "stop", "abort")
 SCOPES = ("roots", "all")
+STOPPED_EARLY = "stopped before it began"
 
 
 class State(StrEnum):
@@ -102,6 +104,8 @@ class RunControl:
         The buffers that importers write.
     silence_s
         How long a node may be silent before it has vanished, in s.
+    epoch_s
+        What a wall clock shows when `now_s` is 0, in s since 1970: reasons tell times of the day.
 
     Attributes
     ----------
@@ -122,9 +126,16 @@ class RunControl:
         Nodes that vanished.
     """
 
-    def __init__(self, plan: Plan, roots: tuple[str, ...] = (), silence_s: float = SILENCE_S) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        roots: tuple[str, ...] = (),
+        silence_s: float = SILENCE_S,
+        epoch_s: float = 0.0,
+    ) -> None:
         self._plan = plan
         self._silence_s = silence_s
+        self._epoch_s = epoch_s
         self._quiet: set[str] = set()
         self._roots = roots
         self.state = State.WAITING
@@ -174,7 +185,7 @@ class RunControl:
         """Exit status of the nodes: 0 well, 1 failed, 2 failed before anything began."""
         if self.state is State.FINISHED:
             return 0
-        return 1 if self.begun else 2
+        return 1 if self.begun or self.aborted else 2
 
     # What nodes say.
 
@@ -287,18 +298,25 @@ class RunControl:
             self._change(State.DRAINING)
         self._end_if_closed()
 
-    def node_lost(self, node: str, why: str) -> None:
-        """Note that a node has vanished; the others end in good order."""
+    def node_died(self, node: str, now_s: float) -> None:
+        """Note that the process of a node has ended without a word."""
+        if node in self.registrations:
+            there = self.registrations[node]
+            died = f"has died: its process {there.pid} on {there.host} ended before {self._time(now_s)}"
+            self.node_lost(node, f"{died}, its last word came at {self._time(self._heard_s[node])}")
+
+    def node_lost(self, node: str, what: str) -> None:
+        """Note that a node is no more, and what has happened to it; the others end in good order."""
         if self.over or node in self.lost_nodes or node not in self.registrations:
             return
         if not self._made:
             del self.registrations[node]
-            self._notice(f"node {node} has vanished ({why})" + self._still_missing())
+            self._notice(f"node {node} {what}" + self._still_missing())
             return
         if node in self._closed:
             return
         self.lost_nodes.add(node)
-        self.reasons.append(f"node {node} has vanished ({why}); its last counts are from before")
+        self.reasons.append(f"node {node} {what}")
         self._notice(self.reasons[-1])
         if not self.begun:
             self._fail_at_once([])
@@ -330,7 +348,7 @@ class RunControl:
         for node in self.present:
             silent_s = now_s - self._heard_s[node]
             if silent_s > self._silence_s and node not in self._closed:
-                self.node_lost(node, f"no word for {self._silence_s:g} s")
+                self.node_lost(node, f"has vanished: no word since {self._time(self._heard_s[node])}")
             elif silent_s > QUIET_S and node not in self._quiet:
                 self._quiet.add(node)
                 self._notice(f"no word from node {node} for {QUIET_S:g} s; waiting for it")
@@ -374,7 +392,10 @@ class RunControl:
             )
         if not self.begun:
             self._cancel()
-            return "stopped before it began"
+            return STOPPED_EARLY
+        if self.state is State.READY:
+            self.reasons.append(STOPPED_EARLY)
+            self.aborted = True
         self._drain("stop")
         return "draining: importers end, then the buffers run empty"
 
@@ -405,10 +426,10 @@ class RunControl:
         )
 
     def _abort(self) -> str:
-        self.aborted = True
         if not self.begun:
             self._cancel()
-            return "ended before it began"
+            return STOPPED_EARLY
+        self.aborted = True
         if "ended at once on request, without draining" not in self.reasons:
             self.reasons.append("ended at once on request, without draining")
         if self.state is not State.DRAINING:
@@ -417,8 +438,12 @@ class RunControl:
         return "all processes end at once"
 
     def _cancel(self) -> None:
+        """End the waiting; a run that has a directory already is on record as one without data."""
+        if self._made:
+            self.reasons.append(STOPPED_EARLY)
+            self.aborted = True
         self._push_all("abort")
-        self._change(State.FINISHED)
+        self._change(State.FAILED if self._made else State.FINISHED)
         self._effects.append(Over())
 
     def _check_limits(self) -> None:
@@ -519,6 +544,9 @@ class RunControl:
         if state not in _TRANSITIONS[self.state]:
             raise AssertionError(f"run control: no way from {self.state} to {state}")
         self.state = state
+
+    def _time(self, now_s: float) -> str:
+        return f"{datetime.fromtimestamp(self._epoch_s + now_s):%H:%M:%S}"
 
     def _still_missing(self) -> str:
         return f"; waiting for {', '.join(self.missing)}" if self.missing else ""

@@ -26,6 +26,8 @@ class BrokerJob:
         Address to listen on.
     port
         TCP port; None takes any free one.
+    or_any_port
+        Whether any free one will do if that is in use.
     security
         As in the setup: None (loopback only) or ``none``.
     silence_s
@@ -38,6 +40,7 @@ class BrokerJob:
     port: int | None
     security: str | None
     silence_s: float
+    or_any_port: bool = False
 
     def to_json(self) -> str:
         """Return the job as JSON."""

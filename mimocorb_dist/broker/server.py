@@ -13,6 +13,7 @@ from mimocorb_dist.runs.overview import OverviewMaker
 
 from .control import COMMANDS, MakeRun, Notice, Over, Push, RunControl
 from .registration import Registration
+from .remains import Remains, died_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,7 +28,10 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.25
 OVERVIEW_S = 1.0
-RECORD_S = 30.0
+DEATHS_S = 1.0
+"""How often is looked whether nodes on this machine are still alive."""
+YOUNG_S = 60.0
+RECORD_S, RECORD_OF_YOUNG_S = 10.0, 2.0
 """How often the record is written as the run goes: a power cut leaves counts not older than this."""
 FAREWELL_S = 3.0
 """How long nodes may take to say that they know of the end."""
@@ -61,7 +65,11 @@ class Broker:
         self._run_id = job.run_id
         self._server = server
         self._orphaned = orphaned
-        self._control = RunControl(plan, topology.roots, job.silence_s)
+        self._control = RunControl(
+            plan, topology.roots, job.silence_s, epoch_s=time.time() - time.monotonic()
+        )
+        self._remains: dict[str, Remains] = {}
+        self._over = False
         self._peers: dict[str, bytes] = {}
         self._directory: RunDirectory | None = None
         self._started = datetime.now().astimezone()
@@ -69,6 +77,8 @@ class Broker:
         self._overview: dict[str, Any] | None = None
         self._next_overview_s = 0.0
         self._next_record_s = 0.0
+        self._next_deaths_s = 0.0
+        self._made_s = 0.0
         self._cpu = _CpuMeter()
         self._farewells: set[str] | None = None
         self._last_word_s = 0.0
@@ -88,18 +98,36 @@ class Broker:
     def _tick(self) -> None:
         now_s = time.monotonic()
         if self._orphaned():
-            self._control.node_lost(self._topology.broker_node, "its process has ended")
+            self._control.node_died(self._topology.broker_node, now_s)
             if self._farewells is not None:
                 self._farewells.discard(self._topology.broker_node)
             elif self._directory is None:
                 self._farewells = set()  # the other nodes go on waiting, for another broker
+        if now_s >= self._next_deaths_s:
+            self._next_deaths_s = now_s + DEATHS_S
+            for node in died_here(self._run_id, self._control.present):
+                self._control.node_died(node, now_s)
         self._control.tick(now_s)
+        self._see_to_remains(now_s)
         if self._farewells is None and now_s >= self._next_overview_s:
             self._next_overview_s = now_s + OVERVIEW_S
             self._show(now_s)
         if self._directory is not None and self._farewells is None and now_s >= self._next_record_s:
-            self._next_record_s = now_s + RECORD_S
+            is_young = now_s - self._made_s < YOUNG_S
+            self._next_record_s = now_s + (RECORD_OF_YOUNG_S if is_young else RECORD_S)
             self._write_record()
+
+    def _see_to_remains(self, now_s: float) -> None:
+        """Keep the books of rings whose node has died, and end the run when all is over."""
+        for node in self._control.lost_nodes - set(self._remains):
+            self._remains[node] = Remains(self._run_id, self._plan.nodes[node], now_s)
+        for node, remains in self._remains.items():
+            remains.look(now_s)
+            before = self._control.reports.get(node, {})
+            rings = {**before.get("rings", {}), **remains.statistics()}
+            self._control.reports[node] = {**before, "rings": rings}
+        if self._over and self._farewells is None and all(left.over for left in self._remains.values()):
+            self._end()
 
     # Messages.
 
@@ -193,10 +221,12 @@ class Broker:
                 self._make_run()
                 self._carry_out()
             elif isinstance(effect, Over):
-                self._end()
+                self._over = True
+                self._see_to_remains(time.monotonic())
 
     def _make_run(self) -> None:
         self._started = datetime.now().astimezone()
+        self._made_s = time.monotonic()
         try:
             self._directory = allot_run_directory(self._topology.target_directory, self._started)
             self._record().write(self._directory.record)
@@ -245,8 +275,9 @@ class Broker:
             run_id=self._run_id,
             started=self._started,
             reasons=tuple(control.reasons),
-            aborted=control.aborted and control.begun,
+            aborted=control.aborted or (control.begun and bool(control.lost_nodes)),
             lost_nodes=frozenset(control.lost_nodes),
+            settled_nodes=frozenset(node for node, left in self._remains.items() if left.settled),
             nodes={node: registration.facts() for node, registration in control.registrations.items()},
             reports=control.reports,
         )

@@ -34,6 +34,8 @@ class BrokerProcess:
         Id of the run.
     host, port
         Where it listens; port None takes any free one.
+    or_any_port
+        Whether any free one will do if that is in use.
     silence_s
         How long a node may be silent before it has vanished, in s.
     directory
@@ -52,6 +54,7 @@ class BrokerProcess:
         run_id: str,
         host: str,
         port: int | None,
+        or_any_port: bool,
         silence_s: float,
         directory: Path,
         on_bound: Callable[[int], None],
@@ -70,6 +73,7 @@ class BrokerProcess:
                     "run_id": run_id,
                     "host": host,
                     "port": port,
+                    "or_any_port": or_any_port,
                     "security": topology.security,
                     "silence_s": silence_s,
                 }

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LINE_EVERY_S = 5.0
 PROMPT = "mimocorb> "
+HINT = "(help lists the commands)"
 
 
 class LineTerminal(Terminal):
@@ -43,6 +44,7 @@ class LiveTerminal(Terminal):
         self._live: Live | None = None
         self._overview: Mapping[str, Any] | None = None
         self._prompt: str | None = None
+        self._closed = False
 
     def show(self, overview: Mapping[str, Any]) -> None:
         """Show the state of the run."""
@@ -57,6 +59,7 @@ class LiveTerminal(Terminal):
     def close(self) -> None:
         """Leave the last tables where they are."""
         with self._lock:
+            self._closed = True
             if self._live is not None:
                 self._prompt = None
                 self._live.update(self._picture(), refresh=True)
@@ -67,6 +70,8 @@ class LiveTerminal(Terminal):
         from rich.live import Live
 
         with self._lock:
+            if self._closed:
+                return
             if self._live is None:
                 self._live = Live(auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
                 self._live.start()
@@ -80,7 +85,8 @@ class LiveTerminal(Terminal):
 
         parts: list[Any] = [Text(""), overview_table(self._overview)] if self._overview is not None else []
         if self._prompt is not None:
-            parts += [Text(""), Text(PROMPT + self._prompt + "_")]
+            prompt = Text(PROMPT + self._prompt + "_")
+            parts += [Text(""), prompt if self._prompt else prompt.append(f"  {HINT}", style="dim")]
         return Group(*parts)
 
     def _write(self, stream: Any, text: str) -> None:
@@ -117,9 +123,11 @@ class Console:
         self._command = command
         self._overview: Mapping[str, Any] | None = None
         self._busy = threading.Lock()
-        self._keyboard = Keyboard(self._on_line, self._on_keys) if "kbd" in controls else None
-        if self._keyboard is not None:
-            self._keyboard.start()
+        self._keyboard: Keyboard | None = None
+        if "kbd" in controls:
+            self._keyboard = Keyboard(self._on_line, self._live.prompt if self._live else None)
+            if self._keyboard.start():
+                self._invite()
 
     def note(self, overview: Mapping[str, Any]) -> None:
         """Take in the state of the run."""
@@ -135,8 +143,12 @@ class Console:
     def _on_line(self, line: str) -> None:
         text = answer(line, self._command, lambda: self._overview)
         if text:
-            self.terminal.say(f"{PROMPT}{line.strip()}\n{text}")
+            # Without a table the line stands on the terminal as it was typed.
+            self.terminal.say(f"{PROMPT}{line.strip()}\n{text}" if self._live else text)
 
-    def _on_keys(self, typed: str) -> None:
+    def _invite(self) -> None:
+        """Show that commands can be typed."""
         if self._live is not None:
-            self._live.prompt(typed)
+            self._live.prompt("")
+        else:
+            self.terminal.say(f"{PROMPT}{HINT}")

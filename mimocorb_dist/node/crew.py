@@ -6,7 +6,7 @@ It starts nothing and touches no ring: it is told what happened, and says what t
 from __future__ import annotations
 
 import signal
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MAX_BARREN_DEATHS = 3
 """A process that was killed so often in a row without handling an event is not started again."""
 MAX_RESTARTS = 1000
+ENDS_TOLD = 5
+"""Of so many restarts of a worker the record tells the reasons."""
 BACK_OFF_S = (0.0, 0.1, 0.5, 2.0)
 
 
@@ -108,6 +110,7 @@ class Crew:
         self._past_events: Counter[str] = Counter()
         self._restarts: Counter[str] = Counter()
         self._errors: Counter[str] = Counter()
+        self._ends: defaultdict[str, list[str]] = defaultdict(list)
         self.stopping = False
         self.aborting = False
 
@@ -149,7 +152,7 @@ class Crew:
         """Note that a process is being killed because nobody needs it any more."""
         self._members[task].dismissed = True
 
-    def died(self, task: Task, exit_code: int) -> Restart | Gone:
+    def died(self, task: Task, exit_code: int, time: str = "") -> Restart | Gone:
         """Say what the end of a process means.
 
         Parameters
@@ -158,8 +161,11 @@ class Crew:
             Its task.
         exit_code
             As `subprocess` tells it: negative for a signal.
+        time
+            Time of the day when it was noticed, for people.
         """
         member = self._members[task]
+        at = f", at {time}" if time else ""
         if member.said_finished and exit_code <= 0:  # a signal after its last word undoes nothing
             member.phase = Phase.ENDED
             return Gone()
@@ -170,15 +176,15 @@ class Crew:
             member.phase = Phase.ENDED
             return Gone()
         if exit_code < 0:
-            return self._killed(member, -exit_code)
+            return self._killed(member, -exit_code, at)
         if member.failure is None:
             member.failure = f"it ended with status {exit_code} without a word"
         self._errors[task.name] += 1
         if member.went and self._may_fail(task) and self._restarts[task.name] < MAX_RESTARTS:
-            return self._failed(member)
+            return self._failed(member, at)
         what = "could not start" if member.phase is Phase.STARTING else "failed"
         member.phase = Phase.FAILED
-        return Gone(f"{_kind(task)} {task.label} {what}: {member.failure}")
+        return Gone(f"{_kind(task)} {task.label} {what}: {member.failure}{at if member.went else ''}")
 
     def _may_fail(self, task: Task) -> bool:
         """Whether the setup wants the run to go on without the event that a function failed on.
@@ -189,31 +195,31 @@ class Crew:
             isinstance(task.plan, WorkerPlan) and task.plan.worker.on_error != "stop" and len(task.reads) < 2
         )
 
-    def _failed(self, member: _Member) -> Restart:
+    def _failed(self, member: _Member, at: str) -> Restart:
         task = member.task
         assert isinstance(task.plan, WorkerPlan)  # links have no function that may fail
         skips = task.plan.worker.on_error == "skip"
         member.failures += 1
-        why = f"worker {task.label} failed: {member.failure}\n{member.traceback}".rstrip()
+        what = f"{task.label} failed: {member.failure}{at}"
+        why = f"worker {what}\n{member.traceback}".rstrip()
         aside = bool(task.reads) and (skips or member.failures >= FAILURES_OF_AN_EVENT)
         delay_s = BACK_OFF_S[min(member.failures - skips, len(BACK_OFF_S) - 1)]
-        self._begin_again(member)
+        self._begin_again(member, what)
         return Restart(delay_s, why, aside)
 
-    def _begin_again(self, member: _Member) -> None:
+    def _begin_again(self, member: _Member, why: str) -> None:
         self._restarts[member.task.name] += 1
+        if len(self._ends[member.task.name]) < ENDS_TOLD:
+            self._ends[member.task.name].append(why)
         self._past_events[member.task.name] += member.events
         member.phase, member.events, member.said_finished = Phase.STARTING, 0, False
         member.failure, member.traceback = None, ""
 
-    def _killed(self, member: _Member, number: int) -> Restart | Gone:
+    def _killed(self, member: _Member, number: int, at: str) -> Restart | Gone:
         """A process that was killed is started again if no event is lost or doubled by that."""
         task = member.task
-        try:
-            name = signal.Signals(number).name
-        except ValueError:
-            name = f"signal {number}"
-        why = f"{_kind(task)} {task.label} was killed ({name})"
+        what = f"{task.label} was killed ({signal_name(number)}){at}"
+        why = f"{_kind(task)} {what}"
         member.barren_deaths += 1
         can_restart = member.went and task.kind == "worker" and not task.is_importer
         if (
@@ -221,12 +227,14 @@ class Crew:
             and member.barren_deaths < MAX_BARREN_DEATHS
             and self._restarts[task.name] < MAX_RESTARTS
         ):
-            self._begin_again(member)
+            self._begin_again(member, what)
             return Restart(BACK_OFF_S[min(member.barren_deaths - 1, len(BACK_OFF_S) - 1)], why)
         member.phase = Phase.FAILED
         if task.is_importer and self.stopping:
             return Gone()
-        again = f" {member.barren_deaths} times without handling an event" if member.barren_deaths > 1 else ""
+        again = (
+            f", {member.barren_deaths} times without handling an event" if member.barren_deaths > 1 else ""
+        )
         return Gone(why + again)
 
     # What is asked.
@@ -277,7 +285,7 @@ class Crew:
         return any((ring, group) in task.reads for task in self.left)
 
     def worker_counts(self) -> dict[str, dict[str, Any]]:
-        """Return processes alive, restarts, errors and events of each worker."""
+        """Return processes alive, restarts and what led to them, errors and events of each worker."""
         counts: dict[str, dict[str, Any]] = {}
         for task, member in self._members.items():
             if task.kind == "worker":
@@ -286,6 +294,7 @@ class Crew:
                     {
                         "alive": 0,
                         "restarts": self._restarts[task.name],
+                        "ends": list(self._ends[task.name]),
                         "errors": self._errors[task.name],
                         "events": self._past_events[task.name],
                     },
@@ -301,6 +310,14 @@ class Crew:
             for task, member in self._members.items()
             if task.kind in ("send", "receive")
         }
+
+
+def signal_name(number: int) -> str:
+    """Return the name of a signal: ``SIGKILL``."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _kind(task: Task) -> str:

@@ -74,17 +74,17 @@ def answer(
 class Keyboard:
     """Reads lines from the standard input in a thread of its own, until it ends or is closed.
 
-    On a terminal it sees every key at once, so that what is typed can be shown below a live table.
+    Where what is typed is to be shown below a live table, it sees every key at once.
 
     Parameters
     ----------
     on_line
         Called with each line.
     on_keys
-        Called with what has been typed of the next line.
+        Called with what has been typed of the next line; None leaves showing it to the terminal.
     """
 
-    def __init__(self, on_line: Callable[[str], None], on_keys: Callable[[str], None]) -> None:
+    def __init__(self, on_line: Callable[[str], None], on_keys: Callable[[str], None] | None) -> None:
         self._on_line = on_line
         self._on_keys = on_keys
         self._typed = ""
@@ -93,16 +93,17 @@ class Keyboard:
         self._stop_in, self._stop_out = os.pipe2(os.O_CLOEXEC)
         self._thread = threading.Thread(target=self._read, name="keyboard", daemon=True)
 
-    def start(self) -> None:
-        """Begin to read."""
+    def start(self) -> bool:
+        """Begin to read, if there is anything to read from; return whether somebody may type there."""
         if self._fd is None or not _may_read(self._fd):
-            return
-        if os.isatty(self._fd):
+            return False
+        if os.isatty(self._fd) and self._on_keys is not None:
             self._old = termios.tcgetattr(self._fd)
             new = termios.tcgetattr(self._fd)
             new[3] &= ~(termios.ICANON | termios.ECHO)
             termios.tcsetattr(self._fd, termios.TCSADRAIN, new)
         self._thread.start()
+        return os.isatty(self._fd)
 
     def close(self) -> None:
         """End reading, and leave the terminal as it was.  Idempotent."""
@@ -119,10 +120,12 @@ class Keyboard:
 
     def _read(self) -> None:
         assert self._fd is not None
+        poller = select.poll()
+        for descriptor in (self._fd, self._stop_in):
+            poller.register(descriptor, select.POLLIN)
         while True:
             try:
-                ready, _, _ = select.select([self._fd, self._stop_in], [], [])
-                if self._stop_in in ready:
+                if self._stop_in in dict(poller.poll()):
                     return
                 chunk = os.read(self._fd, 4096)
             except OSError:  # the terminal has gone
@@ -131,7 +134,8 @@ class Keyboard:
                 return
             for key in chunk.decode(errors="ignore"):
                 self._press(key)
-            self._on_keys(self._typed)
+            if self._on_keys is not None:
+                self._on_keys(self._typed)
 
     def _press(self, key: str) -> None:
         if key in "\r\n":

@@ -13,6 +13,7 @@ from mimocorb_dist.errors import MimocorbError, RunError
 from mimocorb_dist.ring.runtime import RuntimeDirectory, dead_runtime_directories, remove_runtime_directory
 from mimocorb_dist.runs.directory import check_target
 from mimocorb_dist.topology import load, plan
+from mimocorb_dist.topology.model import DEFAULT_BROKER_PORT
 from mimocorb_dist.wire.sockets import LOOPBACK
 
 from . import client
@@ -111,6 +112,8 @@ class _Launch:
         runtime = RuntimeDirectory.create(run_id, node)
         self._sessions[node].runtime = runtime
         host, port = self._address(node), topology.broker_port
+        # With all nodes here nobody needs to know the port beforehand.
+        or_any_port = self._options.all_nodes and port == DEFAULT_BROKER_PORT
         self._broker = BrokerProcess(
             self._loop,
             self._pump,
@@ -118,6 +121,7 @@ class _Launch:
             run_id,
             host,
             port,
+            or_any_port,
             self._options.silence_s,
             runtime.path,
             on_bound=lambda bound: self._call(host, bound),

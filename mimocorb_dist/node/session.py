@@ -39,6 +39,8 @@ REPORT_EVERY_S = 0.5
 LAST_WORD_S = 5.0
 """How long the broker may take to end a run in which this node has nothing left to do at once."""
 FAREWELL_S = 1.0
+NOT_BEGUN = 2
+"""Exit status of a run that could not begin."""
 _WAITING_WORDS = 64
 
 
@@ -106,7 +108,9 @@ class NodeSession:
         self._closed = self._alone = self._over = False
         self._tick_timer: Timer | None = None
         self._status = 1
-        self._told_end = False
+        self._told_end = self._leaving = False
+        self._missing: list[str] = []
+        self._told: set[str] = set()
 
     # What its surroundings ask.
 
@@ -135,6 +139,7 @@ class NodeSession:
         elif self._work is not None:
             self._post("stop")
         elif self._registered and self.name != self._topology.broker_node:
+            self._leaving = True
             self._post("leave")  # the others go on waiting; the broker's answer ends this node
         else:
             self._end(0, "ended before the run began")
@@ -172,6 +177,8 @@ class NodeSession:
             self._work = None
         if self._papers is not None:
             self._papers.close()
+        if self._run is not None and self._keeper and self._told_end and self._status == NOT_BEGUN:
+            self._run.discard()
         if self._client is not None:
             self._loop.unwatch(self._client.socket)
             self._client.close()
@@ -228,7 +235,8 @@ class NodeSession:
         waited = f"after {self._options.wait_s:g} s"
         if self._registered:
             self._post("leave")
-            self._end(2, f"not all nodes have come {waited}; start those that are missing, or try --all")
+            who = f"nodes {', '.join(self._missing)} have" if self._missing else "the broker's word has"
+            self._end(2, f"{who} not come {waited}; start what is missing, or try --all")
         else:
             self._end(
                 2,
@@ -276,11 +284,11 @@ class NodeSession:
         match message.kind:
             case "registered":
                 self._registered = True
+                self._missing = message.field("missing", list)
             case "rejected":
                 self._end(2, message.field("reason", str))
             case "notice":
-                if self._outspoken:
-                    self._terminal.say(message.field("text", str))
+                self._notice(message.field("text", str))
             case "overview":
                 self._show(message.field("overview", dict))
             case "prepare":
@@ -293,8 +301,11 @@ class NodeSession:
                 self._registered = False  # another broker has taken the place of the one that knew this node
             case "goodbye":
                 self._end(self._status, None)
-            case "done" | "refused":
-                self._say(message.field("text" if message.kind == "done" else "reason", str))
+            case "refused" if self._leaving:
+                self._leaving = False
+                self._post("stop")  # the run has just come into being
+            case "refused":
+                self._say(message.field("reason", str))
             case kind if self._work is not None:
                 self._order(self._work, kind, message)
 
@@ -394,7 +405,13 @@ class NodeSession:
         """People want to read this."""
         self._say(text)
 
+    def _notice(self, text: str) -> None:
+        self._told.add(text)
+        if self._outspoken:
+            self._terminal.say(text)
+
     def _show(self, overview: Mapping[str, Any]) -> None:
+        self._missing = [node for node, state in overview["run"]["nodes"].items() if state == "missing"]
         if self._outspoken:
             self._console.note(overview)
         if self._papers is not None:
@@ -422,8 +439,10 @@ class NodeSession:
             except RunError as error:
                 self._say(str(error), error=True)
                 status = status or 1
-        if record is not None and self._outspoken:
-            self._terminal.say(_farewell(record, self._run))
+        if record is not None and self._outspoken and status != NOT_BEGUN:
+            self._terminal.conclude(self._farewell(record))
+        elif record is None and status == 0:
+            self._say("ended before the run began")
         self._status, self._told_end = status, True
         self._post("farewell")
         self._loop.after(FAREWELL_S, lambda: self._end(status, None))
@@ -434,10 +453,11 @@ class NodeSession:
             return
         self._alone = True
         if self._work is None:
-            self._end(2, why)
+            self._end(2, why if self._outspoken else None)
             return
         self._reasons.append(why)
-        self._say(f"{why}; this node ends in good order without it", error=True)
+        if self._outspoken:
+            self._terminal.say(f"{why}; what is left ends in good order without it", error=True)
         if self._closed:
             self._finish_alone()
         else:
@@ -469,16 +489,16 @@ class NodeSession:
             self._say(why, error=status != 0)
         self._on_over(status)
 
+    def _farewell(self, record: Mapping[str, Any]) -> str:
+        """Return the result of the run, with the reasons that have not been told yet."""
+        facts = record["run"]
+        where = f": {self._run.path}" if self._run else ""
+        untold = [f"\n  {reason}" for reason in facts["reasons"] if reason not in self._told]
+        return f"run {facts['state']}, quality {facts['quality']}{where}{''.join(untold)}"
+
     @property
     def _me(self) -> str:
         return f"node {self.name}: " if self._topology.distributed else ""
 
     def _say(self, text: str, *, error: bool = False) -> None:
         self._terminal.say(self._me + text, error=error)
-
-
-def _farewell(record: Mapping[str, Any], run: RunDirectory | None) -> str:
-    facts = record["run"]
-    lines = [f"run {facts['state']}, quality {facts['quality']}" + (f": {run.path}" if run else "")]
-    lines += [f"  {reason}" for reason in facts["reasons"]]
-    return "\n".join(lines)

@@ -38,6 +38,11 @@ class Terminal:
     def show(self, overview: Mapping[str, Any]) -> None:
         """Show the state of the run; plain text does not."""
 
+    def conclude(self, text: str) -> None:
+        """End showing, and write the result below."""
+        self.close()
+        self.say(text)
+
     def close(self) -> None:
         """End showing."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mimocorb_dist.errors import MimocorbError, RunError, WireError
 from mimocorb_dist.topology import WorkerPlan
 
-from .crew import Crew, Gone, Phase, Restart
+from .crew import Crew, Gone, Phase, Restart, signal_name
 from .jobs import order_for
 from .process import Child
 from .rescue import Rescuer
@@ -289,7 +290,10 @@ class Work:
         del self._children[task]
         self._meters.pop(child.pid, None)
         self._rings.recover(task, child.pid)
-        meaning = self.crew.died(task, exit_code)
+        time = f"{datetime.now():%H:%M:%S}"
+        if exit_code < 0:
+            self._note_kill(task, exit_code, time)
+        meaning = self.crew.died(task, exit_code, time)
         if isinstance(meaning, Restart):
             self._events.say(f"{meaning.why.splitlines()[0]}; it is started again")
             if meaning.aside:
@@ -298,6 +302,14 @@ class Work:
         else:
             self._gone(task, child.pid, meaning)
         self._events.changed()
+
+    def _note_kill(self, task: Task, exit_code: int, time: str) -> None:
+        """Write into the log of a process what it could not write itself."""
+        try:
+            with self._log_of(task).open("a", encoding="utf-8") as log:
+                log.write(f"{time} {task.label} was killed ({signal_name(-exit_code)})\n")
+        except OSError as error:
+            self._events.say(f"{self._log_of(task)}: cannot be written ({error.strerror})")
 
     def _put_aside(self, task: Task, why: str) -> None:
         """Rescue the event that a function has failed on: the first that waits, if no other reader took it.

@@ -4,7 +4,7 @@ Everything here is arithmetic on plain values: the plan of the setup, and one re
 
 - ``rings``: ring name -> statistics of the ring as plain values,
 - ``links``: link name -> counts of the end that is on this node,
-- ``workers``: worker name -> processes, restarts, errors, events, cpu_percent.
+- ``workers``: worker name -> processes alive, restarts, ends, errors, events, cpu_percent.
 
 An event is written once and ends once, however many rings it passes. So the rings of a buffer are seen as
 a whole: what reaches the home ring, or still lies in (or was rescued from) a ring on its way there, was
@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from mimocorb_dist.topology import Buffer, LinkPlan, Plan, RingPlan
+    from mimocorb_dist.topology import Buffer, LinkPlan, NodePlan, Plan, RingPlan, WorkerPlan
 
 Report = Mapping[str, Any]
 Reports = Mapping[str, Report]
@@ -104,7 +104,9 @@ def worker_books(plan: Plan, reports: Reports) -> dict[str, dict[str, Any]]:
     """Return the counts of all workers, by name, summed over the nodes where each runs.
 
     ``node`` is a name, or the names joined by commas for a worker on several nodes; ``processes`` is the
-    number that the setup asks for, ``alive`` the number that runs now.
+    number that the setup asks for, ``alive`` the number that runs now; ``ends`` tells how processes ended
+    that were started again. A process that was killed has not told its last ``events``; the books of the ring
+    that it worked on know them, if no other worker did.
     """
     books: dict[str, dict[str, Any]] = {}
     for node, node_plan in plan.nodes.items():
@@ -116,6 +118,7 @@ def worker_books(plan: Plan, reports: Reports) -> dict[str, dict[str, Any]]:
                     "node": "",
                     "processes": 0,
                     "restarts": 0,
+                    "ends": [],
                     "errors": 0,
                     "events": 0,
                     "alive": 0,
@@ -124,12 +127,38 @@ def worker_books(plan: Plan, reports: Reports) -> dict[str, dict[str, Any]]:
             )
             book["node"] = f"{book['node']}, {node}" if book["node"] else node
             book["processes"] += worker.processes
-            for count in ("restarts", "errors", "events", "alive", "cpu_percent"):
+            book["ends"] += counts.get("ends", [])
+            for count in ("restarts", "errors", "alive", "cpu_percent"):
                 book[count] += counts.get(count, 0)
+            rings = reports.get(node, {}).get("rings", {})
+            book["events"] += max(counts.get("events", 0), _events_in_rings(node_plan, worker, rings))
     return books
 
 
-def imbalances(plan: Plan, reports: Reports, lost_nodes: frozenset[str] = frozenset()) -> list[str]:
+def _events_in_rings(node: NodePlan, worker: WorkerPlan, rings: Mapping[str, Any]) -> int:
+    """Return how many events went through a worker on a node, if a ring there is its own; else 0."""
+    if len(worker.sources) == 1:
+        ring, group = worker.sources[0].ring, worker.sources[0].group
+        readers = [source for other in node.workers for source in other.sources]
+        readers_here = sum((reader.ring, reader.group) == (ring, group) for reader in readers)
+        readers_here += sum((link.source_ring, link.source_group) == (ring, group) for link in node.links_out)
+        return int(rings.get(ring, _EMPTY)["read"].get(group, 0)) if readers_here == 1 else 0
+    if not worker.sources and len(worker.sinks) == 1:
+        ring = worker.sinks[0].ring
+        writers_here = sum(sink.ring == ring for other in node.workers for sink in other.sinks)
+        writers_here += sum(link.target_ring == ring for link in node.links_in)
+        statistics = rings.get(ring, _EMPTY)
+        if writers_here == 1:
+            return int(statistics["written"] + statistics["discarded_while_paused"])
+    return 0
+
+
+def imbalances(
+    plan: Plan,
+    reports: Reports,
+    lost_nodes: frozenset[str] = frozenset(),
+    settled_nodes: frozenset[str] = frozenset(),
+) -> list[str]:
     """Return what does not fit together in the books of a run that has ended, one text each.
 
     Parameters
@@ -137,12 +166,26 @@ def imbalances(plan: Plan, reports: Reports, lost_nodes: frozenset[str] = frozen
     plan, reports
         See `buffer_books`; the reports are the last ones, made when all processes had ended.
     lost_nodes
-        Nodes whose last report is older than their end; their counts are not compared.
+        Nodes that died or vanished. The counts of their links are not compared, and of the events in their
+        buffers it is not known what became of them.
+    settled_nodes
+        Those of them whose rings were counted when all their processes had ended: what nobody on another node
+        may have read is known.
     """
     found = []
+    nodes_of: dict[str, set[str]] = {}
+    for ring in _rings(plan, reports):
+        nodes_of.setdefault(ring.plan.buffer.name, set()).add(ring.node)
     for name, book in buffer_books(plan, reports).items():
         if book["waiting"] > 0:
-            found.append(f"buffer {name}: {events(book['waiting'])} not read before the end, and lost")
+            nodes = nodes_of[name]
+            unknown = nodes & lost_nodes if len(nodes) > 1 else nodes & (lost_nodes - settled_nodes)
+            found.append(
+                f"buffer {name}: {events(book['waiting'])} not read as far as is known, and counted as lost; "
+                f"what became of them is not known, for lack of word from {', '.join(sorted(unknown))}"
+                if unknown
+                else f"buffer {name}: {events(book['waiting'])} not read before the end, and lost"
+            )
         for who, consumer in book["consumers"].items():
             extra = consumer.read + consumer.rescued - book["written"]
             if extra > 0:
@@ -213,7 +256,7 @@ def _buffer_book(plan: Plan, buffer: Buffer, rings: list[_Ring]) -> dict[str, An
         "waiting": max(0, written - sum(least)),
         "dead_time_s": _sum(rings, "dead_time_s"),
         "live_time_s": _sum(rings, "live_time_s"),
-        "max_fill": max(ring.statistics["max_fill"] for ring in rings),
+        "max_fill": _max_fill(plan, rings),
         "fill": max(ring.statistics["fill"] for ring in rings),
         "filled": home.statistics["filled"],
         "slot_count": buffer.slot_count,
@@ -231,6 +274,15 @@ def _buffer_book(plan: Plan, buffer: Buffer, rings: list[_Ring]) -> dict[str, An
             for name, consumer in consumers.items()
         }
     return book
+
+
+def _max_fill(plan: Plan, rings: list[_Ring]) -> float:
+    """Return the largest share of slots in use; that links claim free ones ahead does not count."""
+    targets = {(link.to_node, link.target_ring) for link in plan.links}
+    fills = (
+        ring.statistics["fill" if (ring.node, ring.plan.ring) in targets else "max_fill"] for ring in rings
+    )
+    return float(max(fills))
 
 
 def _consumers(plan: Plan, buffer: Buffer, home: _Ring, copies: list[_Ring]) -> dict[str, Consumer]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 import time
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RECORD = "run.json"
+_COMMON_FILES = (RECORD, "setup.yaml", "data_flow.svg", "stats.csv")
 
 _SHARED_FILE_SYSTEM_S = 5.0
 """How long a file that another host wrote may take to be seen here."""
@@ -49,6 +51,12 @@ class RunDirectory:
     def rescue(self) -> Path:
         """Folder of events that no worker could take."""
         return self.path / "rescue"
+
+    def discard(self) -> None:
+        """Remove the directory of a run that could not begin; one that holds files of users stays."""
+        if any(path.name not in (*_COMMON_FILES, self.logs.name) for path in self.path.iterdir()):
+            return
+        shutil.rmtree(self.path, ignore_errors=True)
 
 
 def allot_run_directory(target: Path, started: datetime) -> RunDirectory:

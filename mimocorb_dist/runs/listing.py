@@ -51,15 +51,35 @@ def load_run(directory: Path) -> dict[str, Any]:
     if not isinstance(record, dict) or any(not isinstance(record.get(name), dict) for name in _SECTIONS):
         raise RunError(f"{path}: is not a record of a run: it lacks one of {', '.join(_SECTIONS)}")
     if record["run"].get("state") == "running" and not _is_alive(record["run"].get("process")):
-        record["run"] |= {
-            "state": "failed",
-            "quality": "ABORTED",
-            "reasons": [
-                *record["run"].get("reasons", []),
-                "the run ended without a word: its processes are gone",
-            ],
-        }
+        _close_for_the_dead(record)
     return record
+
+
+def _close_for_the_dead(record: dict[str, Any]) -> None:
+    """Make of a record that nobody keeps any more one that says what is known of the end of the run."""
+    run = record["run"]
+    reasons = [
+        *run.get("reasons", []),
+        f"the run ended without a word: its processes are gone; "
+        f"counts are {as_of(record)}, later ones are not known",
+    ]
+    for name, book in record["buffers"].items():
+        for part in (book, *book.get("by_worker", {}).values()):
+            part["lost"] = max(0, int(book["written"]) - int(part["read"]) - int(part["rescued"]))
+        if book["lost"]:
+            reasons.append(
+                f"buffer {name}: {book['lost']} events were not read by then, and are counted as lost; "
+                "what became of them is not known"
+            )
+    record["run"] |= {"state": "failed", "quality": "ABORTED", "reasons": reasons}
+
+
+def as_of(record: Mapping[str, Any]) -> str:
+    """Return when the counts of a record were taken, as people read it."""
+    from datetime import datetime
+
+    time = record["run"].get("as_of")
+    return f"of {datetime.fromisoformat(time):%H:%M:%S}" if time else "from before its end"
 
 
 def runs_in(target: Path) -> list[Path]:
@@ -128,7 +148,7 @@ def _row(name: str, record: Mapping[str, Any]) -> tuple[str, str, str, str, str,
     return (
         name,
         run["state"],
-        run["quality"],
+        "-" if run["state"] == "running" else run["quality"],
         duration_text(duration_s(record)),
         str(written),
         reasons[0] + more if reasons else "",

@@ -7,6 +7,8 @@ import os
 import platform
 import sys
 from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,7 +17,6 @@ from .files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
     from pathlib import Path
 
     from mimocorb_dist.topology import Plan
@@ -37,6 +38,7 @@ _BUFFER_COLUMNS = (
     "max_fill",
 )
 _WORKER_COLUMNS = ("node", "processes", "restarts", "errors", "events")
+_ENDS_TOLD = 5
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,9 @@ class RunRecord:
     aborted
         Whether it was ended at once, without draining.
     lost_nodes
-        Nodes that vanished: their last report is older than their end.
+        Nodes that died or vanished: their last report is older than their end.
+    settled_nodes
+        Those of them whose rings were counted when all their processes had ended.
     nodes
         What each node said of itself when it registered, as plain values.
     reports
@@ -76,6 +80,7 @@ class RunRecord:
     reasons: tuple[str, ...] = ()
     aborted: bool = False
     lost_nodes: frozenset[str] = frozenset()
+    settled_nodes: frozenset[str] = frozenset()
     nodes: Mapping[str, Any] | None = None
     reports: Reports | None = None
 
@@ -87,6 +92,7 @@ class RunRecord:
         """Return the content of `run.json`."""
         reports = self.reports or {}
         over = self.finished is not None
+        as_of = self.finished or datetime.now().astimezone()
         buffers = {name: _buffer(book, over) for name, book in buffer_books(self.plan, reports).items()}
         workers = worker_books(self.plan, reports)
         quality, reasons = self._judge(buffers, workers)
@@ -98,6 +104,7 @@ class RunRecord:
                 "state": self.state,
                 "quality": quality,
                 "reasons": reasons,
+                "as_of": as_of.isoformat(timespec="milliseconds"),
                 "process": process_mark(),
             },
             "software": software(),
@@ -129,24 +136,29 @@ class RunRecord:
         reasons = list(self.reasons)
         if self.finished is None:
             return "INCOMPLETE", reasons
-        wrong = imbalances(self.plan, self.reports or {}, self.lost_nodes)
+        wrong = imbalances(self.plan, self.reports or {}, self.lost_nodes, self.settled_nodes)
         reasons += wrong
         flaws = [
             f"buffer {name}: {events(book['rescued'])} rescued to rescue/{name}.mimo"
             for name, book in buffers.items()
             if book["rescued"]
         ]
-        flaws += [
-            f"worker {name}: processes were restarted {book['restarts']} times"
-            for name, book in workers.items()
-            if book["restarts"]
-        ]
+        flaws += [_restarts(name, book) for name, book in workers.items() if book["restarts"]]
         reasons += flaws
         if self.aborted:
             return "ABORTED", reasons
         if self.state == "failed" or wrong:
             return "INCOMPLETE", reasons
         return ("DEGRADED" if flaws or any(book["errors"] for book in workers.values()) else "GOOD"), reasons
+
+
+def _restarts(worker: str, book: Mapping[str, Any]) -> str:
+    """Say how often processes of a worker were started again, and why."""
+    count, ends = book["restarts"], book["ends"][:_ENDS_TOLD]
+    if count > len(ends) > 0:
+        ends = [*ends, f"and {count - len(ends)} more"]
+    text = f"worker {worker}: restarted {'once' if count == 1 else f'{count} times'}"
+    return f"{text}: {'; '.join(ends)}" if ends else text
 
 
 def own_part(record: Mapping[str, Any], node: str) -> dict[str, Any]:
@@ -173,6 +185,7 @@ def write_record(path: Path, content: Mapping[str, Any]) -> None:
     write_atomically(path, json.dumps(content, indent=2, default=str) + "\n")
 
 
+@cache
 def software() -> dict[str, str]:
     """Return the versions of what a run depends on."""
     versions = {"mimocorb_dist": _package_version(), "python": platform.python_version()}
@@ -186,6 +199,7 @@ def software() -> dict[str, str]:
     return versions
 
 
+@cache
 def process_mark() -> dict[str, Any]:
     """Return what tells later whether this very process is still alive."""
     import psutil

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .listing import duration_s, duration_text, load_run
+from .listing import as_of, duration_s, duration_text, load_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,8 +31,9 @@ def report(run_directory: Path) -> str:
 def report_text(record: Mapping[str, Any], title: str = "run") -> str:
     """Return a record as plain text: how the run ended, and the books of its buffers, links and workers."""
     run = record["run"]
+    verdict = f"counts {as_of(record)}" if run["state"] == "running" else f"quality {run['quality']}"
     lines = [
-        f"{title}: {run['state']}, quality {run['quality']}",
+        f"{title}: {run['state']}, {verdict}",
         f"  id       {run['id']}",
         f"  started  {run['started']}",
         f"  finished {run['finished'] or '-'}"

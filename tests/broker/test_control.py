@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -30,7 +32,7 @@ def registration(node, **changes):
 @pytest.fixture
 def control(tmp_path):
     topology, plan = planned(tmp_path, THREE_NODES)
-    return RunControl(plan, topology.roots, 5.0)
+    return RunControl(plan, topology.roots, 5.0, epoch_s=datetime(2026, 2, 3, 12).timestamp())
 
 
 def pushes(control):
@@ -145,10 +147,25 @@ def test_stop_drains_and_a_second_stop_is_refused(control):
     assert control.state is State.FINISHED
 
 
-def test_stop_before_the_run_has_begun_cancels_it(control):
+def test_stop_while_nodes_are_missing_ends_the_waiting(control):
     control.register(registration("daq"), 0.0)
-    control.command("stop")
-    assert control.state is State.FINISHED
+    assert control.command("stop") == "stopped before it began"
+    assert (control.state, control.exit_status) == (State.FINISHED, 0)
+
+
+@pytest.mark.parametrize("command", ["stop", "abort"])
+@pytest.mark.parametrize("all_ready", [False, True])
+def test_a_run_that_is_stopped_before_importers_take_data_is_no_good_run(control, command, all_ready):
+    gather(control)
+    if all_ready:
+        for node, ports in PORTS.items():
+            control.node_ready(node, ports)
+        assert control.state is State.READY
+    control.command(command)
+    if all_ready:
+        close_all(control)
+    assert (control.state, control.exit_status, control.aborted) == (State.FAILED, 1, True)
+    assert len(control.reasons) == 1
 
 
 def test_abort_ends_at_once_with_status_1(control):
@@ -194,7 +211,18 @@ def test_a_node_that_is_silent_is_lost_and_the_others_end(control):
     for node in ("daq", "storage"):
         control.node_closed(node, {})
     assert control.state is State.FAILED
-    assert "filter" in control.reasons[0]
+    assert control.reasons == ["node filter has vanished: no word since 12:00:00"]
+
+
+def test_a_node_whose_process_has_ended_is_named_with_the_times(control):
+    run_up(control)
+    control.report("filter", {}, 3.0)
+    control.node_died("filter", 4.0)
+    assert control.lost_nodes == {"filter"}
+    assert control.reasons == [
+        "node filter has died: its process 1 on host-of-filter ended before 12:00:04, "
+        "its last word came at 12:00:03"
+    ]
 
 
 def test_a_node_that_vanishes_before_the_run_is_waited_for_again(control):

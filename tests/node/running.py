@@ -126,8 +126,10 @@ def write_setup(folder: Path, text: str = ONE_HOST, **values: str) -> Path:
 # The command line, with less patience than users need.
 _IMPATIENT = """
 from mimocorb_dist import cli, node
+from mimocorb_dist.node import session, work
 full_options = node.StartOptions
-node.StartOptions = lambda **options: full_options(silence_s=6.0, **options)
+node.StartOptions = lambda **options: full_options(silence_s={silence_s}, **options)
+session.SAY_EVERY_S = work.OBSERVER_PATIENCE_S = 1.0
 cli.main()
 """
 
@@ -135,11 +137,21 @@ cli.main()
 class Started:
     """`mimocorb-node start` in a process of its own."""
 
-    def __init__(self, setup: Path, *arguments: str, inside: str = "", **popen: Any) -> None:
+    def __init__(
+        self, setup: Path, *arguments: str, inside: str = "", silence_s: float = 6.0, **popen: Any
+    ) -> None:
         self.setup = setup
         namespace = ["ip", "netns", "exec", inside] if inside else []
         self.process = subprocess.Popen(
-            [*namespace, sys.executable, "-c", _IMPATIENT, "start", str(setup), *arguments],
+            [
+                *namespace,
+                sys.executable,
+                "-c",
+                _IMPATIENT.format(silence_s=silence_s),
+                "start",
+                str(setup),
+                *arguments,
+            ],
             **(
                 {
                     "stdin": subprocess.DEVNULL,

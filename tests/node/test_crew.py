@@ -88,7 +88,13 @@ def test_an_end_as_it_should_be_is_no_trouble(crew):
     worker = task_of(crew, "worker")
     crew.hear(worker, {"state": "finished", "events": 7})
     assert crew.died(worker, 0) == Gone()
-    assert crew.worker_counts()["pick"] == {"alive": 0, "restarts": 0, "errors": 0, "events": 7}
+    assert crew.worker_counts()["pick"] == {
+        "alive": 0,
+        "restarts": 0,
+        "ends": [],
+        "errors": 0,
+        "events": 7,
+    }
 
 
 def test_an_exception_ends_a_process_for_good_and_says_where(crew):
@@ -110,12 +116,14 @@ def test_a_killed_worker_is_started_again_and_keeps_its_events(crew):
     let_run(crew)
     worker = task_of(crew, "worker")
     crew.hear(worker, {"state": "counts", "events": 5})
-    assert isinstance(crew.died(worker, KILLED), Restart)
+    assert isinstance(crew.died(worker, KILLED, "12:00:05"), Restart)
     assert not crew.all_ready
     let_run(crew)
     crew.hear(worker, {"state": "finished", "events": 2})
     crew.died(worker, 0)
-    assert crew.worker_counts()["pick"] == {"alive": 0, "restarts": 1, "errors": 0, "events": 7}
+    counts = crew.worker_counts()["pick"]
+    assert (counts["alive"], counts["restarts"], counts["errors"], counts["events"]) == (0, 1, 0, 7)
+    assert counts["ends"] == ["pick.0 was killed (SIGKILL), at 12:00:05"]
 
 
 def test_a_worker_that_is_killed_again_and_again_without_an_event_is_given_up(crew):

@@ -16,7 +16,6 @@ import pytest
 
 from mimocorb_dist.node import client
 from mimocorb_dist.ring.runtime import runtime_directories
-from mimocorb_dist.runs import load_run
 from tests.node.running import (
     BUFFERS,
     ONE_HOST,
@@ -106,6 +105,11 @@ def test_killed_readers_lose_and_double_nothing(tmp_path):
     content = record(tmp_path)
     assert content["run"]["quality"] == "DEGRADED"
     assert content["workers"]["pick"]["restarts"] == 4
+    assert content["workers"]["pick"]["events"] == content["buffers"]["raw"]["written"]
+    (reason,) = content["run"]["reasons"]
+    assert reason.startswith("worker pick: restarted 4 times: pick.")
+    assert reason.count("was killed (SIGKILL), at ") == 4
+    assert (run_directory(tmp_path) / "logs" / "pick.log").read_text().count("was killed (SIGKILL)\n") == 4
     assert_balanced(content)
     assert content["buffers"]["raw"]["lost"] == 0
     numbers = saved(tmp_path)
@@ -160,6 +164,7 @@ def test_functions_that_cannot_be_imported_end_the_start_with_status_2(tmp_path,
     (tmp_path / "f.py").write_text(text + "\ndef source(io): ...\ndef even(io): ...\ndef save(io): ...\n")
     with Started(setup) as run:
         assert words in run.ends(2)
+    assert not list(tmp_path.glob("target/*"))  # what could not begin leaves no run
 
 
 @pytest.mark.parametrize("count", [1, 1000])
@@ -231,8 +236,8 @@ def test_an_exporter_that_leaves_early_ends_the_run_and_nothing_is_lost(tmp_path
     assert content["buffers"]["good"]["lost"] == 0
 
 
-def test_when_the_node_is_killed_its_processes_end_and_the_next_start_cleans_up(tmp_path):
-    setup = write_setup(tmp_path, SOURCE="rate: 1000")
+def test_when_the_node_is_killed_the_record_tells_what_its_processes_did_without_it(tmp_path):
+    setup = write_setup(tmp_path, SOURCE="rate: 1000", SAVE="takes_s: 0.005")
     with Started(setup) as run:
         run.until("good", 50)
         children = psutil.Process(run.process.pid).children(recursive=True)
@@ -246,7 +251,14 @@ def test_when_the_node_is_killed_its_processes_end_and_the_next_start_cleans_up(
         if str(setup) in job.read_text()
     ]
     assert left
-    assert load_run(run_directory(tmp_path))["run"]["state"] == "failed"
+    content = eventually(lambda: (found := record(tmp_path))["run"]["finished"] and found, 10.0)
+    assert (content["run"]["state"], content["run"]["quality"]) == ("failed", "ABORTED")
+    (reason,) = content["run"]["reasons"]
+    assert reason.startswith(f"node local has died: its process {run.process.pid} on")
+    assert_balanced(content)
+    assert content["buffers"]["raw"]["lost"] == content["buffers"]["good"]["lost"] == 0
+    assert sorted(saved(tmp_path)) == list(range(0, content["buffers"]["raw"]["written"], 2))
+    assert content["workers"]["save"]["events"] == len(saved(tmp_path))
     other = write_setup(tmp_path / "next", SOURCE="events: 10")
     with Started(other) as run:
         run.ends(0)

@@ -137,6 +137,46 @@ def test_links_and_workers_are_summed_over_nodes(plan):
     assert worker_books(plan, {})["pick"]["node"] == "filter"
 
 
+def test_events_of_a_worker_that_was_killed_are_taken_from_the_books_of_its_ring(plan):
+    reports = through_three_nodes(picked=9, saved=8)
+    reports["filter"]["workers"] = {"pick": {"alive": 0, "restarts": 1, "errors": 0, "events": 5}}
+    books = worker_books(plan, reports)
+    assert {name: book["events"] for name, book in books.items()} == {"source": 10, "pick": 9, "save": 8}
+
+
+def test_slots_that_a_link_claims_ahead_are_not_in_use(plan):
+    reports = through_three_nodes()
+    reports["filter"]["rings"]["raw.in"] = ring(10, {"readers": 10}, max_fill=1.0, fill=0.25)
+    assert buffer_books(plan, reports)["raw"]["max_fill"] == 0.5
+
+
+def test_what_became_of_events_on_a_dead_node_is_not_claimed_to_be_known(plan, tmp_path):
+    reports = through_three_nodes(saved=7)
+    (text,) = imbalances(plan, reports, frozenset({"storage"}), frozenset({"storage"}))
+    assert text.endswith("what became of them is not known, for lack of word from storage")
+    alone = planned(tmp_path, ONE_NODE)[1]
+    reports = {"local": node({"raw": ring(5, {"readers": 3})})}
+    assert "not known" in imbalances(alone, reports, frozenset({"local"}))[0]
+    settled = imbalances(alone, reports, frozenset({"local"}), frozenset({"local"}))
+    assert settled == ["buffer raw: 2 events were not read before the end, and lost"]
+
+
+@pytest.mark.parametrize(
+    ("restarts", "ends", "text"),
+    [
+        (1, ["save.0 was killed (SIGKILL), at 12:00:05"], "once: save.0 was killed (SIGKILL), at 12:00:05"),
+        (2, ["a", "b"], "2 times: a; b"),
+        (9, ["a", "b", "c", "d", "e"], "9 times: a; b; c; d; e; and 4 more"),
+    ],
+)
+def test_restarts_are_told_with_what_led_to_them(tmp_path, restarts, ends, text):
+    workers = {"save": {"alive": 0, "restarts": restarts, "ends": ends, "errors": 0, "events": 5}}
+    made, end = record(tmp_path, {"local": node({"raw": ring(5, {"readers": 5})}, workers=workers)})
+    content = made.ended(False, end).to_dict()
+    assert content["run"]["reasons"] == [f"worker save: restarted {text}"]
+    assert set(content["workers"]["save"]) == {"node", "processes", "restarts", "errors", "events"}
+
+
 def test_under_broadcast_the_books_balance_for_each_worker(tmp_path):
     plan = planned(tmp_path, BROADCAST)[1]
     reports = {

@@ -104,7 +104,13 @@ def test_a_failed_write_leaves_the_old_content(tmp_path):
 def running(**mark):
     return CONTENT | {
         "run": CONTENT["run"]
-        | {"state": "running", "quality": "INCOMPLETE", "finished": None, "process": mark}
+        | {
+            "state": "running",
+            "quality": "INCOMPLETE",
+            "finished": None,
+            "as_of": "2026-02-03T12:00:59.000+01:00",
+            "process": mark,
+        }
     }
 
 
@@ -125,7 +131,32 @@ def test_a_running_record_without_its_process_is_shown_as_aborted(tmp_path, mark
     write_record(tmp_path / "run.json", running(**mark))
     run = load_run(tmp_path)["run"]
     assert (run["state"], run["quality"]) == ("failed", "ABORTED")
-    assert run["reasons"]
+    assert "counts are of 12:00:59" in run["reasons"][0]
+
+
+def test_the_books_of_a_run_whose_processes_are_gone_balance_and_say_what_is_not_known(tmp_path):
+    content = running() | {"buffers": {"raw": CONTENT["buffers"]["raw"] | {"read": 5}}}
+    write_record(tmp_path / "run.json", content)
+    record = load_run(tmp_path)
+    assert record["buffers"]["raw"]["lost"] == 2
+    assert "2 events were not read by then" in record["run"]["reasons"][1]
+    assert "not known" in record["run"]["reasons"][1]
+
+
+def test_a_running_run_is_shown_as_running_with_the_time_of_its_counts(tmp_path):
+    (tmp_path / "run_1").mkdir()
+    write_record(tmp_path / "run_1" / "run.json", running(**process_mark()))
+    assert report(tmp_path / "run_1").startswith("run_1: running, counts of 12:00:59\n")
+    assert list_runs(tmp_path).splitlines()[1].split() == ["run_1", "running", "-", "7"]
+
+
+def test_a_run_that_could_not_begin_leaves_no_directory_unless_users_wrote_there(tmp_path):
+    for written in ((), ("mine.txt",)):
+        directory = allot_run_directory(tmp_path, NOON)
+        for name in ("run.json", "setup.yaml", "logs/save.log", *written):
+            (directory.path / name).write_text("")
+        directory.discard()
+        assert directory.path.exists() == bool(written)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"run": 1}'])

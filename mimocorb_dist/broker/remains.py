@@ -1,0 +1,96 @@
+"""What a dead node left on this machine: its rings, and processes that work on without it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mimocorb_dist.errors import RingError
+from mimocorb_dist.ring import Ring
+from mimocorb_dist.ring.layout import MAX_MEMBERS, MEMBER_WORDS, Member, Role
+from mimocorb_dist.ring.runtime import PREFIX, dead_runtime_directories, runtime_root
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from mimocorb_dist.topology import NodePlan
+
+PATIENCE_S = 5.0
+"""How long processes without a node may handle no event before they are not waited for any more."""
+
+
+def directory_of(run_id: str, node: str) -> Path:
+    """Return the runtime directory of a node, if it is on this machine."""
+    return runtime_root() / f"{PREFIX}{run_id}-{node}"
+
+
+def died_here(run_id: str, nodes: Iterable[str]) -> list[str]:
+    """Return those nodes of a run whose process was on this machine and has ended without cleaning up."""
+    dead = set(dead_runtime_directories())
+    return [node for node in nodes if directory_of(run_id, node) in dead]
+
+
+class Remains:
+    """The rings of a node that has died, until its processes have ended.
+
+    Processes whose node has died let their events come through, and end. Here it is seen to that they do not
+    wait for those among them that died, and their books are kept.
+
+    Parameters
+    ----------
+    run_id
+        Id of the run.
+    plan
+        The node's plan.
+    now_s
+        Monotonic time in s.
+    """
+
+    def __init__(self, run_id: str, plan: NodePlan, now_s: float) -> None:
+        directory = directory_of(run_id, plan.node.name)
+        self._rings: dict[str, Ring] = {}
+        self._complete = True
+        for ring in plan.rings:
+            try:
+                self._rings[ring.ring] = Ring.open(directory / f"{ring.ring}.ring")
+            except RingError:  # on another machine, or removed by the next start on this one
+                self._complete = False
+        self._counts: list[tuple[int, int]] = []
+        self._moved_s = now_s
+        self._alive = True
+        self.over = not self._rings
+
+    @property
+    def settled(self) -> bool:
+        """Whether all rings are here, and nobody works on them any more: their books are final."""
+        return self._complete and not self._alive
+
+    def look(self, now_s: float) -> None:
+        """See how far the processes are."""
+        if self.over:
+            return
+        self._alive = bool(sum(self._bury(ring) for ring in self._rings.values()))
+        counts = [(book["written"], book["filled"]) for book in self.statistics().values()]
+        if counts != self._counts:
+            self._counts, self._moved_s = counts, now_s
+        self.over = not self._alive or now_s - self._moved_s > PATIENCE_S
+
+    def statistics(self) -> dict[str, dict[str, Any]]:
+        """Return the statistics of the rings that could be reached, as plain values."""
+        return {name: ring.statistics().to_dict() for name, ring in self._rings.items()}
+
+    def _bury(self, ring: Ring) -> int:
+        """Set right what dead processes left in a ring; return how many living ones are attached to it."""
+        import psutil
+
+        alive = 0
+        for row in range(0, MAX_MEMBERS * MEMBER_WORDS, MEMBER_WORDS):
+            pid, closed = ring.members[row + Member.PID], ring.members[row + Member.CLOSED]
+            if pid and psutil.pid_exists(pid):
+                alive += 1
+            elif pid and not closed:
+                is_writer = ring.members[row + Member.ROLE] == Role.WRITER
+                ring.recover(pid)
+                if is_writer:
+                    ring.writer_gone()
+        return alive
