@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .document import read_document
 from .findings import shown
-from .paths import YAML_SUFFIXES, missing_file_remedy, resolve
+from .paths import YAML_SUFFIXES, is_file, missing_file_remedy, resolve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,7 +71,7 @@ class ConfigReader:
         if path in self._files:
             return self._files[path]
         self._files[path] = {}
-        if not path.is_file():
+        if not is_file(path):
             self._findings.mistake(
                 item.place,
                 f"{label}: there is no config file '{item.value}'",

@@ -19,7 +19,7 @@ from .findings import Findings, nearest, shown
 from .hosts import read_hosts
 from .limits import check_plan
 from .model import Buffer, Topology, Worker
-from .paths import file_in_the_way, missing_setup, resolve
+from .paths import file_in_the_way, is_file, missing_setup, resolve
 from .plan import plan
 from .resolved import resolved_setup
 from .rules import check_setup
@@ -66,7 +66,7 @@ def load(path: str | os.PathLike[str], *, text: str | None = None) -> Topology:
     """
     shown_path = Path(path)
     absolute = Path(os.path.abspath(path))
-    if text is None and not absolute.is_file():
+    if text is None and not is_file(absolute):
         raise TopologyError([missing_setup(shown_path)])
     findings = Findings(str(shown_path))
     document = read_document(absolute, str(shown_path), findings, text)

@@ -1,4 +1,7 @@
-"""Files and folders that a setup names: where they are, and what to do if they are not there."""
+"""Files and folders that a setup names: where they are, and what to do if they are not there.
+
+What lies in a folder that may not be looked into counts as not there: `os.path` says so, where `Path` raises.
+"""
 
 from __future__ import annotations
 
@@ -16,23 +19,28 @@ def resolve(directory: Path, name: str) -> Path:
     return directory / os.path.expanduser(name)
 
 
+def is_file(path: Path) -> bool:
+    """Tell whether there is a file."""
+    return os.path.isfile(path)
+
+
 def file_in_the_way(folder: Path) -> Path | None:
     """Return the file that keeps a folder from being made: itself, or one of those above it."""
-    there = next((path for path in (folder, *folder.parents) if path.exists()), None)
-    return None if there is None or there.is_dir() else there
+    there = next((path for path in (folder, *folder.parents) if os.path.exists(path)), None)
+    return None if there is None or os.path.isdir(there) else there
 
 
 def missing_file_remedy(directory: Path, name: str, suffixes: tuple[str, ...]) -> str:
     """Return what to do about a file that a setup in `directory` names and that is not there."""
     path = resolve(directory, name)
-    if path.is_dir():
+    if os.path.isdir(path):
         return "that is a folder; name a file in it"
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         return f"there is no folder {path.parent}; names are relative to the setup file ({directory})"
     try:
         near = _nearest_of(path, _files_in(path.parent, suffixes))
     except OSError as error:
-        return f"the folder {path.parent} cannot be read ({error.strerror})"
+        return f"the folder {path.parent} cannot be read ({error.strerror}); change its rights"
     if near is None:
         return f"names are relative to the setup file ({directory})"
     return f"did you mean '{os.path.join(os.path.dirname(name), near)}'?"
@@ -40,17 +48,17 @@ def missing_file_remedy(directory: Path, name: str, suffixes: tuple[str, ...]) -
 
 def missing_setup(path: Path) -> str:
     """Return the message for a setup that is not there, or is no file, as the user has named it."""
-    if path.is_dir():
+    if os.path.isdir(path):
         return f"{path}: this is a folder; name the setup file in it"
     folder = path.absolute().parent
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         return f"{path}: there is no folder {folder}; check the name"
-    if path.exists():
+    if os.path.exists(path):
         return f"{path}: this is no file that holds a setup; check the name"
     try:
         files = _files_in(folder, YAML_SUFFIXES)
     except OSError as error:
-        return f"{path}: the folder {folder} cannot be read ({error.strerror})"
+        return f"{path}: the folder {folder} cannot be read ({error.strerror}); change its rights"
     near = _nearest_of(path, files)
     if near is not None:
         remedy = f"did you mean '{path.with_name(near)}'?"

@@ -8,7 +8,7 @@ from .drafts import WorkerDraft
 from .fields import Fields, Reference, check_name, section
 from .findings import suggest
 from .model import Place
-from .paths import missing_file_remedy, resolve
+from .paths import is_file, missing_file_remedy, resolve
 from .prebuilt import ports_of, problem_with
 from .user_files import read_code
 
@@ -130,7 +130,7 @@ class WorkerReader:
 
     def _read_code(self, label: str, file: Reference) -> Code | None:
         path = resolve(self._directory, file.name)
-        if not path.is_file():
+        if not is_file(path):
             remedy = missing_file_remedy(self._directory, file.name, (".py",))
             self._findings.mistake(file.place, f"{label}: there is no file '{file.name}'", remedy)
             return None

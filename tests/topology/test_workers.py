@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -219,14 +220,25 @@ def test_a_missing_file_is_a_mistake_with_a_remedy(
     mistakes(other(f"function: find, file: \u00a7{file}"), (f"there is no file '{file}'", words))
 
 
-def test_a_folder_that_cannot_be_read_is_said(
-    mistakes: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+def test_a_folder_that_cannot_be_looked_into_is_said(
+    setup: Callable[[str], Topology], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path) -> Any:
+    def refuse(path: Any, *arguments: Any, **keywords: Any) -> Any:
+        if str(path).startswith(f"{folder}/modules/"):
+            raise PermissionError(13, "Permission denied")
+        return stat(path, *arguments, **keywords)
+
+    def refuse_list(path: Path) -> Any:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("mimocorb_dist.topology.paths.os.listdir", refuse)
-    mistakes(other("function: find, file: \u00a7modules/x.py"), "cannot be read (Permission denied)")
+    stat = os.stat
+    monkeypatch.setattr("mimocorb_dist.topology.paths.os.stat", refuse)
+    monkeypatch.setattr("mimocorb_dist.topology.paths.os.listdir", refuse_list)
+    with pytest.raises(TopologyError) as caught:
+        setup(other("function: find, file: modules/user.py, config: modules/c.yaml"))
+    assert len(caught.value.mistakes) == 3  # the worker of the common part has that file, too
+    for mistake in caught.value.mistakes:
+        assert f"the folder {folder}/modules cannot be read (Permission denied); change its rights" in mistake
 
 
 def test_a_file_that_does_not_define_the_function_is_a_mistake(mistakes: Callable[..., None]) -> None:
