@@ -141,7 +141,8 @@ def _parse_header(path: Path, start: bytes) -> MimoHeader:
     except Exception as error:
         cause = f"{type(error).__name__}: {error}"
         raise DataFileError(
-            f"{path}: is not a .mimo file of version {VERSION} ({cause}); it begins with {start[:8]!r}"
+            f"{path}: is not a .mimo file of version {VERSION} ({cause}); it begins with {start[:8]!r}. "
+            "Such files are written by data.export"
         ) from error
     return header
 

@@ -177,7 +177,8 @@ def open_parquet(path: Path, target: Target, sources: Mapping[str, str]) -> Read
         names = set(pq.read_schema(path).names)
     except (pa.ArrowException, OSError) as error:
         raise DataFileError(
-            f"{path}: is not a parquet file, or its writer did not end well ({error})"
+            f"{path}: its end is missing or damaged, without which no parquet file can be read ({error}); "
+            "its writer was killed, or is still at work"
         ) from error
     if missing := set(sources.values()) - names:
         raise DataFileError(
@@ -217,7 +218,8 @@ def _values(path: Path, name: str, values: Any) -> NDArray[Any]:
         lengths = values.value_lengths().to_numpy(zero_copy_only=False)
         if len(set(lengths.tolist())) != 1:
             raise DataFileError(
-                f"{path}: column {name!r} has lists of different lengths; events of a buffer have one length"
+                f"{path}: column {name!r} has lists of different lengths, but events of a buffer have one; "
+                "cut or pad them"
             )
         items = _values(path, name, values.flatten())
         return items.reshape(len(values), int(lengths[0]), *items.shape[1:])

@@ -7,6 +7,7 @@ field of the buffer follows from the names, or is told by the user.
 from __future__ import annotations
 
 import zipfile
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from mimocorb_dist.errors import DataFileError
 
 from . import _mimo
+from ._kinds import check_kind
 from ._targets import Target, column, event_shape, expected_shape, listed, structured
 
 if TYPE_CHECKING:
@@ -58,47 +60,59 @@ def open_recording(
         raise DataFileError(
             f"{path}: `fields` names {listed(unknown)}, but the buffer has {listed(target.names)}"
         )
-    if path.suffix not in _FORMATS:
-        raise DataFileError(f"{path}: cannot be read; known are files that end with {', '.join(_FORMATS)}")
-    if not path.is_file():
-        raise DataFileError(f"{path}: there is no such file; check `filename`")
+    check_kind(path)
     if array is not None and path.suffix != ".npz":
         raise DataFileError(f"{path}: `array` is for .npz files, which have several arrays; leave it out")
-    return _FORMATS[path.suffix](path, target, array, sources)
+    return _OPENERS[path.suffix](path, target, array, sources)
 
 
 def _open_npy(path: Path, target: Target, _array: str | None, sources: dict[str, str]) -> Reader:
     try:
         values = np.load(path, allow_pickle=False, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
-        raise DataFileError(f"{path}: is not an .npy file with plain numbers ({error})") from error
+        raise _unreadable(path, "its array", error) from error
     return _array_reader(path, target, _columns(path, "its array", values, target, sources))
 
 
 def _open_npz(path: Path, target: Target, array: str | None, sources: dict[str, str]) -> Reader:
+    what = "it"
     try:
         with np.load(path, allow_pickle=False) as members:
             names = members.files
+            if array is not None and array not in names:
+                raise DataFileError(
+                    f"{path}: has no array {array!r}; name one of {listed(names)} with `array`"
+                )
             one_each = array is None and all(member in names for member in sources.values())
-            wanted = sources.values() if one_each else [array] if array in names else names
-            arrays = {str(name): members[name] for name in wanted}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        raise DataFileError(f"{path}: is not an .npz file with plain numbers ({error})") from error
+            arrays: dict[str, NDArray[Any]] = {}
+            for name in sources.values() if one_each else names if array is None else [array]:
+                what = f"array {name!r}"
+                arrays[name] = members[name]
+                if not isinstance(arrays[name], np.ndarray):  # numpy gives other files of an archive as bytes
+                    raise DataFileError(f"{path}: {name} in it is no array; write the file with numpy.savez")
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise _unreadable(path, what, error) from error
     if one_each:
         columns = {
             field: column(path, f"array {member!r}", arrays[member], field, target)
             for field, member in sources.items()
         }
     else:
+        named = {member for field, member in sources.items() if member != field}
+        if named and array is None and not any(values.dtype.names for values in arrays.values()):
+            raise DataFileError(
+                f"{path}: has no array for each field: `fields` and the names of the buffer's fields ask for "
+                f"{listed(sources.values())}, but it has {listed(names)}"
+            )
         member = array or _only_fitting(path, target, arrays)
-        if member not in arrays:
-            raise DataFileError(f"{path}: has no array {member!r}; it has {listed(names)}")
         columns = _columns(path, f"array {member!r}", arrays[member], target, sources)
     return _array_reader(path, target, columns)
 
 
 def _only_fitting(path: Path, target: Target, arrays: dict[str, NDArray[Any]]) -> str:
     """Name the one array that can serve all fields of the buffer."""
+    if len(arrays) == 1:
+        return next(iter(arrays))
     fitting = [
         name
         for name, values in arrays.items()
@@ -108,11 +122,26 @@ def _only_fitting(path: Path, target: Target, arrays: dict[str, NDArray[Any]]) -
     ]
     if len(fitting) == 1:
         return fitting[0]
-    found = "; ".join(f"{name}: {values.dtype} {values.shape}" for name, values in arrays.items())
+    found = "; ".join(f"{name}: {values.dtype}, shape {values.shape}" for name, values in arrays.items())
+    if not fitting:
+        raise DataFileError(
+            f"{path}: has no array that fits the buffer ({target}), and not one for each of its fields; name "
+            f"one for each with `fields`, or change the buffer. The file has {found or 'no arrays at all'}"
+        )
     raise DataFileError(
-        f"{path}: it is not clear which array serves the buffer ({target}); name one with `array`, or one "
-        f"for each field with `fields`. It has {found}"
+        f"{path}: several arrays fit the buffer ({target}); name one with `array`, or one for each field "
+        f"with `fields`. The file has {found}"
     )
+
+
+def _unreadable(path: Path, what: str, error: Exception) -> DataFileError:
+    """Make the error for what numpy could not read in a file that begins as it should."""
+    if "bject" in str(error):  # numpy advises to read Python objects unsafely
+        return DataFileError(
+            f"{path}: {what} holds Python objects, not plain numbers; write it anew with a type such as "
+            "`astype('float32')`"
+        )
+    return DataFileError(f"{path}: is damaged or cut short ({error}); copy or write it anew")
 
 
 def _columns(
@@ -141,7 +170,10 @@ def _columns(
 def _array_reader(path: Path, target: Target, columns: dict[str, NDArray[Any]]) -> Reader:
     lengths = {field: len(values) for field, values in columns.items()}
     if len(set(lengths.values())) != 1:
-        raise DataFileError(f"{path}: its arrays have different numbers of events: {lengths}")
+        counts = ", ".join(f"{field}: {length}" for field, length in lengths.items())
+        raise DataFileError(
+            f"{path}: has different numbers of events for the fields ({counts}); write arrays of one length"
+        )
     count = next(iter(lengths.values()))
 
     def read() -> Iterator[Batch]:
@@ -156,7 +188,10 @@ def _open_mimo(path: Path, target: Target, _array: str | None, sources: dict[str
     header = _mimo.read_header(path)
     found = Target(header.data_dtype, header.data_length)
     if header.data_length != target.length:
-        raise DataFileError(f"{path}: holds events of {found}, but the buffer is for {target}")
+        raise DataFileError(
+            f"{path}: holds events of {found}, but the buffer is for {target}; "
+            f"write `data_length: {header.data_length}` in the setup"
+        )
     sample = np.empty((0, header.data_length), header.data_dtype)
     _columns(path, f"its data ({found})", sample, target, sources)
 
@@ -176,7 +211,7 @@ def _open_parquet(path: Path, target: Target, _array: str | None, sources: dict[
     return open_parquet(path, target, sources)
 
 
-_FORMATS: dict[str, Callable[[Path, Target, str | None, dict[str, str]], Reader]] = {
+_OPENERS: dict[str, Callable[[Path, Target, str | None, dict[str, str]], Reader]] = {
     ".npz": _open_npz,
     ".npy": _open_npy,
     ".mimo": _open_mimo,

@@ -56,17 +56,24 @@ def column(path: Path, what: str, values: NDArray[Any], field: str, target: Targ
     """Check the values for one field, and give them the shape (n, data_length)."""
     wanted = target.dtype[field]
     if values.ndim == 0 or event_shape(values.shape) != expected_shape(target):
-        expected = ", ".join(["n", *map(str, (target.length,) if target.length > 1 else ())])
-        raise DataFileError(
-            f"{path}: {what} has shape {values.shape}, expected ({expected}): events of data_length "
-            f"{target.length}"
-        )
+        raise _misshapen(path, what, values.shape, target)
     if not np.can_cast(values.dtype, wanted, "safe"):
         raise DataFileError(
             f"{path}: {what} is {values.dtype}, which field {field!r} of the buffer ({wanted}) cannot hold "
             f"without loss; write `{field}: {values.dtype}` in its data_dtype"
         )
     return values.reshape(len(values), target.length)
+
+
+def _misshapen(path: Path, what: str, shape: tuple[int, ...], target: Target) -> DataFileError:
+    wanted = ("n", *map(str, expected_shape(target)))
+    found = f"{path}: {what} has the shape {shape}, but the buffer has data_length {target.length}"
+    if len(shape) in (1, 2):
+        length = shape[1] if len(shape) == 2 else 1
+        remedy = f"write `data_length: {length}` in the setup, or"
+    else:
+        remedy = "a number for each sample of each event is needed:"
+    return DataFileError(f"{found}; {remedy} give data of the shape ({', '.join(wanted)})")
 
 
 def event_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
