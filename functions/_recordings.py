@@ -77,7 +77,8 @@ def _open_npy(path: Path, target: Target, _array: str | None, sources: dict[str,
 def _open_npz(path: Path, target: Target, array: str | None, sources: dict[str, str]) -> Reader:
     what = "it"
     try:
-        with np.load(path, allow_pickle=False) as members:
+        # numpy itself leaves a file open that it cannot read
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as members:
             names = members.files
             if array is not None and array not in names:
                 raise DataFileError(

@@ -144,7 +144,7 @@ def archive_of_text(path: Path) -> None:
             lambda path: path.write_bytes(b"\x93NUMPY"),
             ONE,
             {},
-            "begins as a .npy file does: name it so",
+            "as a .npy file does: name it so",
         ),
         (
             "data.npy",
