@@ -1,7 +1,16 @@
 """A setup file becomes one validated, immutable model, and a plan of what runs where.
 
 `load` reads a setup file and checks it; `plan` spreads it over its nodes. The dialects of classic setups end
-here.
+here. Who looks for something, finds it in
+
+    model, plan, flow                  what the other rooms get: a setup, and what each node has of it
+    loading                            the way from a file to the model, step by step:
+        document, dialects                 YAML with places; one form for all dialects
+        buffers, workers, hosts, configs   the sections; fields reads typed values out of them
+        prebuilt, user_files, paths        what a section refers to: functions, Python files, files
+        drafts, rules, limits, resolved    a setup as read, checked as a whole and as a plan, and written again
+        findings                           all mistakes and warnings, and how they are said
+    describe, sizes, graph             a plan as text, its memory, the data flow as a picture
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from .drafts import BufferDraft
-from .fields import Fields, check_name, section
+from .fields import Fields, section
 from .findings import nearest, shown
 
 if TYPE_CHECKING:
@@ -33,15 +33,8 @@ MAX_EVENT_BYTES = 1 << 30
 
 def read_buffers(findings: Findings, top: Fields) -> dict[str, BufferDraft]:
     """Read `Buffers:` from the top level of a setup."""
-    item = top.required("Buffers", "{raw: {...}}")
-    entries = section(findings, item, "Buffers", _EXAMPLE) if item else None
-    if entries is not None and item is not None and not entries:
-        findings.mistake(item.place, "Buffers is empty", f"name at least one buffer, as in '{_EXAMPLE}'")
-    drafts = {}
-    for name, entry in (entries or {}).items():
-        if check_name(findings, name, entry.key_place, "buffer") is not None:
-            drafts[name] = _read_buffer(findings, name, entry)
-    return drafts
+    entries = top.named_section("Buffers", "buffer", _EXAMPLE)
+    return {name: _read_buffer(findings, name, entry) for name, entry in entries.items()}
 
 
 def _read_buffer(findings: Findings, name: str, entry: Entry) -> BufferDraft:

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from .document import read_document
 from .findings import shown
-from .paths import YAML_SUFFIXES, is_file, missing_file_remedy, resolve
+from .paths import YAML_SUFFIXES, is_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from .document import Entry, Item
     from .findings import Findings
+    from .paths import Folder
 
 
 class ConfigReader:
@@ -22,16 +23,13 @@ class ConfigReader:
     ----------
     findings
         Gets the mistakes.
-    directory
-        The setup's folder: file names are relative to it.
-    shown_directory
-        How messages name it.
+    folder
+        The setup's folder.
     """
 
-    def __init__(self, findings: Findings, directory: Path, shown_directory: Path) -> None:
+    def __init__(self, findings: Findings, folder: Folder) -> None:
         self._findings = findings
-        self._directory = directory
-        self._shown_directory = shown_directory
+        self._folder = folder
         self._files: dict[Path, dict[Any, Entry]] = {}
 
     def merged(self, label: str, *items: Item | None) -> dict[Any, Entry]:
@@ -67,7 +65,7 @@ class ConfigReader:
         return {}
 
     def _file(self, label: str, item: Item) -> dict[Any, Entry]:
-        path = resolve(self._directory, item.value)
+        path = self._folder.find(item.value)
         if path in self._files:
             return self._files[path]
         self._files[path] = {}
@@ -75,10 +73,10 @@ class ConfigReader:
             self._findings.mistake(
                 item.place,
                 f"{label}: there is no config file '{item.value}'",
-                missing_file_remedy(self._directory, item.value, YAML_SUFFIXES),
+                self._folder.remedy(item.value, YAML_SUFFIXES),
             )
             return {}
-        document = read_document(path, str(resolve(self._shown_directory, item.value)), self._findings)
+        document = read_document(path, self._folder.show(item.value), self._findings)
         if document is None or document.value is None:
             return {}
         if not isinstance(document.value, dict):

@@ -79,3 +79,4 @@ class SetupDraft:
     buffers: dict[str, BufferDraft]
     workers: dict[str, WorkerDraft]
     target_directory: str
+    target_path: Path

@@ -120,6 +120,30 @@ class Fields:
             self.findings.mistake(place, what, remedy or f"write for example '{key}: {example}'")
         return item
 
+    def named_section(self, key: str, what: str, example: str) -> dict[str, Entry]:
+        """Return what a section of a setup names, such as `Buffers:`; it must be there, and not be empty.
+
+        Parameters
+        ----------
+        key
+            The section's key.
+        what
+            What it names: ``buffer``.
+        example
+            The section as it may be written.
+        """
+        item = self.required(key, example.removeprefix(f"{key}: "))
+        entries = section(self.findings, item, key, example) if item else None
+        if item and entries == {}:
+            self.findings.mistake(
+                item.place, f"{key} is empty", f"name at least one {what}, as in '{example}'"
+            )
+        return {
+            name: entry
+            for name, entry in (entries or {}).items()
+            if check_name(self.findings, name, entry.key_place, what) is not None
+        }
+
     def integer(self, key: str, low: int, high: int | None) -> int | None:
         """Return the whole number from `low` to `high` that a key holds; None if absent or wrong."""
         item = self.item(key)

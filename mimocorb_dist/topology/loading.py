@@ -19,7 +19,7 @@ from .findings import Findings, nearest, shown
 from .hosts import read_hosts
 from .limits import check_plan
 from .model import Buffer, Topology, Worker
-from .paths import file_in_the_way, is_file, missing_setup, resolve
+from .paths import Folder, file_in_the_way, is_file, missing_setup
 from .plan import plan
 from .resolved import resolved_setup
 from .rules import check_setup
@@ -96,13 +96,15 @@ def _read_setup(findings: Findings, document: Item, shown_path: Path, path: Path
         return None
     top = Fields(findings, "setup", common.place, common.value)
     _check_top_level(findings, top)
-    configs = ConfigReader(findings, path.parent, shown_path.parent)
-    workers = WorkerReader(findings, configs, path.parent, shown_path.parent, top.item("base_config"))
+    folder = Folder(path.parent, shown_path.parent)
+    workers = WorkerReader(findings, ConfigReader(findings, folder), folder, top.item("base_config"))
+    target_directory, target_path = _read_target(findings, top, folder)
     return SetupDraft(
         hosts=read_hosts(findings, top),
         buffers=read_buffers(findings, top),
         workers=workers.read(top),
-        target_directory=_read_target(findings, top, path.parent),
+        target_directory=target_directory,
+        target_path=target_path,
     )
 
 
@@ -123,17 +125,19 @@ def _check_top_level(findings: Findings, top: Fields) -> None:
             findings.warn(entry.key_place, what, f"did you mean '{meant}'?")
 
 
-def _read_target(findings: Findings, top: Fields, directory: Path) -> str:
+def _read_target(findings: Findings, top: Fields, folder: Folder) -> tuple[str, Path]:
+    """Return the target directory as the setup names it, and where it is."""
     target = top.text("target_directory", DEFAULT_TARGET)
     name = target.name if target else DEFAULT_TARGET
-    file = file_in_the_way(resolve(directory, name))
+    path = folder.find(name)
+    file = file_in_the_way(path)
     if file is not None:
         findings.mistake(
             target.place if target else top.place,
             f"target_directory is '{name}', but {file} is a file",
             "name a folder, which is made if it is not there",
         )
-    return name
+    return name, path
 
 
 def _build(setup: SetupDraft, path: Path) -> Topology:
@@ -145,7 +149,7 @@ def _build(setup: SetupDraft, path: Path) -> Topology:
     return Topology(
         path=path,
         directory=path.parent,
-        target_directory=resolve(path.parent, setup.target_directory),
+        target_directory=setup.target_path,
         nodes=hosts.nodes,
         broker_node=broker_node,
         broker_port=hosts.broker_port,

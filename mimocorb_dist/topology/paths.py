@@ -6,6 +6,7 @@ What lies in a folder that may not be looked into counts as not there: `os.path`
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from .findings import nearest
@@ -14,9 +15,43 @@ YAML_SUFFIXES = (".yaml", ".yml")
 _MANY = 8
 
 
-def resolve(directory: Path, name: str) -> Path:
-    """Return what a setup names: relative to the setup's folder, absolute, or with ``~``."""
-    return directory / os.path.expanduser(name)
+@dataclass(frozen=True)
+class Folder:
+    """The folder of a setup: names of files in the setup are relative to it.
+
+    Parameters
+    ----------
+    path
+        The folder, absolute.
+    shown
+        How messages name it.
+    """
+
+    path: Path
+    shown: Path
+
+    def find(self, name: str) -> Path:
+        """Return what a name means: relative to the folder, absolute, or with ``~``."""
+        return self.path / os.path.expanduser(name)
+
+    def show(self, name: str) -> str:
+        """Return how messages name a file."""
+        return str(self.shown / os.path.expanduser(name))
+
+    def remedy(self, name: str, suffixes: tuple[str, ...]) -> str:
+        """Return what to do about a file that is not there."""
+        path = self.find(name)
+        if os.path.isdir(path):
+            return "that is a folder; name a file in it"
+        if not os.path.isdir(path.parent):
+            return f"there is no folder {path.parent}; names are relative to the setup file ({self.path})"
+        try:
+            near = _nearest_of(path, _files_in(path.parent, suffixes))
+        except OSError as error:
+            return f"the folder {path.parent} cannot be read ({error.strerror}); change its rights"
+        if near is None:
+            return f"names are relative to the setup file ({self.path})"
+        return f"did you mean '{os.path.join(os.path.dirname(name), near)}'?"
 
 
 def is_file(path: Path) -> bool:
@@ -28,22 +63,6 @@ def file_in_the_way(folder: Path) -> Path | None:
     """Return the file that keeps a folder from being made: itself, or one of those above it."""
     there = next((path for path in (folder, *folder.parents) if os.path.exists(path)), None)
     return None if there is None or os.path.isdir(there) else there
-
-
-def missing_file_remedy(directory: Path, name: str, suffixes: tuple[str, ...]) -> str:
-    """Return what to do about a file that a setup in `directory` names and that is not there."""
-    path = resolve(directory, name)
-    if os.path.isdir(path):
-        return "that is a folder; name a file in it"
-    if not os.path.isdir(path.parent):
-        return f"there is no folder {path.parent}; names are relative to the setup file ({directory})"
-    try:
-        near = _nearest_of(path, _files_in(path.parent, suffixes))
-    except OSError as error:
-        return f"the folder {path.parent} cannot be read ({error.strerror}); change its rights"
-    if near is None:
-        return f"names are relative to the setup file ({directory})"
-    return f"did you mean '{os.path.join(os.path.dirname(name), near)}'?"
 
 
 def missing_setup(path: Path) -> str:

@@ -5,20 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from .drafts import WorkerDraft
-from .fields import Fields, Reference, check_name, section
+from .fields import Fields, Reference, section
 from .findings import suggest
 from .model import Place
-from .paths import is_file, missing_file_remedy, resolve
+from .paths import is_file
 from .prebuilt import ports_of, problem_with
 from .user_files import read_code
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from .configs import ConfigReader
     from .document import Entry, Item
     from .findings import Findings
     from .model import OnError
+    from .paths import Folder
     from .user_files import Code
 
 WORKER_KEYS = (
@@ -48,41 +47,24 @@ class WorkerReader:
         Gets the mistakes.
     configs
         Reads configs.
-    directory
-        The setup's folder: file names are relative to it.
-    shown_directory
-        How messages name it.
+    folder
+        The setup's folder.
     base_config
         `base_config:` of the top level, that all workers get.
     """
 
     def __init__(
-        self,
-        findings: Findings,
-        configs: ConfigReader,
-        directory: Path,
-        shown_directory: Path,
-        base_config: Item | None,
+        self, findings: Findings, configs: ConfigReader, folder: Folder, base_config: Item | None
     ) -> None:
         self._findings = findings
         self._configs = configs
-        self._directory = directory
-        self._shown_directory = shown_directory
+        self._folder = folder
         self._base_config = base_config
 
     def read(self, top: Fields) -> dict[str, WorkerDraft]:
         """Read `Workers:` from the top level of a setup."""
-        item = top.required("Workers", "{save: {...}}")
-        entries = section(self._findings, item, "Workers", _EXAMPLE) if item else None
-        if entries is not None and item is not None and not entries:
-            self._findings.mistake(
-                item.place, "Workers is empty", f"name at least one worker, as in '{_EXAMPLE}'"
-            )
-        drafts = {}
-        for name, entry in (entries or {}).items():
-            if check_name(self._findings, name, entry.key_place, "worker") is not None:
-                drafts[name] = self._read_worker(name, entry)
-        return drafts
+        entries = top.named_section("Workers", "worker", _EXAMPLE)
+        return {name: self._read_worker(name, entry) for name, entry in entries.items()}
 
     def _read_worker(self, name: str, entry: Entry) -> WorkerDraft:
         label = f"worker '{name}'"
@@ -115,7 +97,7 @@ class WorkerReader:
             processes_place=processes.place if processes else entry.key_place,
             function=function,
             file=file,
-            file_path=resolve(self._directory, file.name) if file else None,
+            file_path=self._folder.find(file.name) if file else None,
             ports=ports,
             config={key: entry.item.plain() for key, entry in {**base, **own}.items()},
             own_keys=tuple((key, entry.key_place) for key, entry in own.items()),
@@ -129,16 +111,15 @@ class WorkerReader:
         )
 
     def _read_code(self, label: str, file: Reference) -> Code | None:
-        path = resolve(self._directory, file.name)
+        path = self._folder.find(file.name)
         if not is_file(path):
-            remedy = missing_file_remedy(self._directory, file.name, (".py",))
+            remedy = self._folder.remedy(file.name, (".py",))
             self._findings.mistake(file.place, f"{label}: there is no file '{file.name}'", remedy)
             return None
         try:
             return read_code(path)
         except SyntaxError as error:
-            shown_path = str(resolve(self._shown_directory, file.name))
-            place = Place(shown_path, error.lineno or 1, error.offset or 1)
+            place = Place(self._folder.show(file.name), error.lineno or 1, error.offset or 1)
             what = f"this is not valid Python ({error.msg})"
             self._findings.mistake(place, what, f"correct it; {label} needs the file")
         except OSError as error:
