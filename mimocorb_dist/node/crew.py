@@ -133,7 +133,9 @@ class Crew:
                 member.said_finished = True
             case "failed":
                 where = f" ({message['where']})" if message.get("where") else ""
-                member.failure = f"{message.get('error', 'failed')}{where}"
+                # Who it is stands before it anyway.
+                error = str(message.get("error", "failed")).removeprefix(f"{_kind(task)} {task.name}: ")
+                member.failure = f"{error}{where}"
                 member.traceback = str(message.get("traceback", ""))
 
     def _count(self, member: _Member, message: Mapping[str, Any]) -> None:

@@ -24,6 +24,15 @@ class OverviewMaker:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
+        workers = {part.worker.name: part.worker for node in plan.nodes.values() for part in node.workers}
+        self._importers = {
+            buffer: [
+                worker.name
+                for worker in workers.values()
+                if worker.role == "importer" and buffer in worker.sinks
+            ]
+            for buffer in plan.topology.buffers
+        }
         self._before: Mapping[str, Any] | None = None
         self._before_s = 0.0
 
@@ -48,7 +57,7 @@ class OverviewMaker:
         dict
             ``run``, ``buffers``, ``links``, ``workers``, ``control``: the books, and ``rate_hz`` (buffers:
             events written, workers: events handled), ``rate_bytes`` (links, per s), ``dead_time_share``
-            (since the overview before; None without importers).
+            (since the overview before; None where no importer takes data, or none has written yet).
         """
         buffers = buffer_books(self._plan, reports)
         for book in buffers.values():
@@ -70,9 +79,9 @@ class OverviewMaker:
                 before = self._before[section][name][counted] if self._before else book[counted]
                 book[rate] = max(0.0, (book[counted] - before) / elapsed_s) if elapsed_s > 0 else 0.0
         for name, book in buffers.items():
-            book["dead_time_share"] = _recent_dead_time(
-                book, self._before["buffers"][name] if self._before else None
-            )
+            before = self._before["buffers"][name] if self._before else None
+            taking = any(current["workers"][worker]["alive"] for worker in self._importers[name])
+            book["dead_time_share"] = _recent_dead_time(book, before) if taking else None
         self._before, self._before_s = current, now_s
         return current
 
@@ -82,4 +91,6 @@ def _recent_dead_time(book: Mapping[str, Any], before: Mapping[str, Any] | None)
         return dead_time_share(book)
     times = {time: book[time] - before[time] for time in ("dead_time_s", "live_time_s")}
     recent = dead_time_share(times)
-    return dead_time_share(book) if recent is None else recent
+    # Importers book their times with events: without one there is nothing new.
+    last: float | None = before["dead_time_share"]
+    return last if recent is None else recent

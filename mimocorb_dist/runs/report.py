@@ -41,6 +41,7 @@ def report_text(record: Mapping[str, Any], title: str = "run") -> str:
     ]
     lines += [f"  reason   {reason}" for reason in run.get("reasons", [])]
     lines += _section("buffers", record["buffers"], _BUFFER_COLUMNS, _buffer_row)
+    lines += _bottlenecks(record)
     lines += _section("links", record["links"], _LINK_COLUMNS, _link_row)
     lines += _section("workers", record["workers"], _WORKER_COLUMNS, _worker_row)
     return "\n".join(lines)
@@ -57,6 +58,38 @@ def dead_time_share(book: Mapping[str, Any]) -> float | None:
     """Return the share of time in which importers could not take data, 0 to 1; None without importers."""
     total = float(book["dead_time_s"]) + float(book["live_time_s"])
     return float(book["dead_time_s"]) / total if total > 0 else None
+
+
+_DEAD_TIME_TOLD = 0.01
+_FULL = 0.99
+
+
+def _bottlenecks(record: Mapping[str, Any]) -> list[str]:
+    """Say for buffers whose importers had to wait which workers they waited for."""
+    workers = (record.get("setup") or {}).get("Workers", {})
+    lines = []
+    for name, book in record["buffers"].items():
+        share = dead_time_share(book)
+        if share is None or share < _DEAD_TIME_TOLD or book["max_fill"] < _FULL:
+            continue
+        full, readers = _last_full(name, record["buffers"], workers)
+        lines.append(
+            f"  {name}: importers waited {100 * share:.1f} % of the time for free slots; "
+            f"{full} was full: {', '.join(readers) or 'its readers'} could not keep up"
+        )
+    if lines:
+        lines.append("  (a replay as fast as possible always waits so; that is no dead time of a detector)")
+    return lines
+
+
+def _last_full(buffer: str, books: Mapping[str, Any], workers: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """Follow full buffers downstream; return the last, and the workers that read it."""
+    readers = [name for name, worker in workers.items() if buffer in worker.get("sources", [])]
+    for reader in readers:
+        for sink in workers[reader].get("sinks", []):
+            if sink in books and books[sink]["max_fill"] >= _FULL:
+                return _last_full(sink, books, workers)
+    return buffer, readers
 
 
 def _buffer_row(book: Mapping[str, Any]) -> list[str]:

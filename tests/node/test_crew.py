@@ -105,6 +105,13 @@ def test_an_exception_ends_a_process_for_good_and_says_where(crew):
     assert crew.worker_counts()["pick"]["errors"] == 1
 
 
+def test_a_failure_names_its_worker_once(crew):
+    let_run(crew)
+    worker = task_of(crew, "worker")
+    crew.hear(worker, {"state": "failed", "error": "worker pick: has no sinks"})
+    assert crew.died(worker, 1, "12:00:05") == Gone("worker pick.0 failed: has no sinks, at 12:00:05")
+
+
 def test_an_end_without_a_word_is_a_failure(crew):
     let_run(crew)
     meaning = crew.died(task_of(crew, "worker"), 0)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from mimocorb_dist.runs.books import buffer_books, imbalances, link_books, worker_books
+from mimocorb_dist.runs.overview import OverviewMaker
 from mimocorb_dist.runs.record import RunRecord, own_part
 from tests.broker.plans import ONE_NODE, THREE_NODES, planned
 
@@ -260,3 +261,13 @@ def test_each_node_keeps_its_own_part(tmp_path):
     assert list(part["buffers"]) == []
     assert list(part["workers"]) == ["pick"]
     assert list(part["links"]) == ["raw@daq->filter", "good@filter->storage"]
+
+
+def test_dead_time_is_that_of_the_moment_and_there_is_none_when_no_importer_takes_data(tmp_path):
+    maker = OverviewMaker(planned(tmp_path, ONE_NODE)[1])
+    shares = []
+    for now_s, dead_s, alive in ((1.0, 1.0, 1), (2.0, 4.0, 1), (3.0, 4.0, 1), (4.0, 4.0, 0)):
+        rings = {"raw": ring(9, {"readers": 9}, dead_time_s=dead_s, live_time_s=3.0)}
+        reports = {"local": node(rings, workers={"source": {"alive": alive}})}
+        shares.append(maker.overview({}, reports, now_s)["buffers"]["raw"]["dead_time_share"])
+    assert shares == [0.25, 1.0, 1.0, None]

@@ -195,4 +195,26 @@ def test_the_report_shows_the_books(tmp_path):
     text = report(tmp_path)
     assert "finished, quality GOOD" in text
     assert "25.0 %" in text
+    assert "waited" not in text
+
+
+def test_the_report_says_whom_importers_waited_for(tmp_path):
+    raw = CONTENT["buffers"]["raw"] | {"max_fill": 1.0}
+    buffers = {
+        "raw": raw,
+        "good": raw | {"live_time_s": 0.0, "dead_time_s": 0.0},
+        "late": raw | {"max_fill": 0.5},
+    }
+    workers = {
+        "pick": {"sources": ["raw"], "sinks": ["good"]},
+        "save": {"sources": ["good"], "sinks": ["late"]},
+    }
+    write_record(tmp_path / "run.json", CONTENT | {"buffers": buffers, "setup": {"Workers": workers}})
+    (line,) = [line for line in report(tmp_path).splitlines() if "waited" in line]
+    assert line.startswith("  raw: importers waited 25.0 % of the time for free slots; good was full: save ")
+
+
+def test_the_report_leaves_the_record_as_it_was(tmp_path):
+    write_record(tmp_path / "run.json", CONTENT)
+    report(tmp_path)
     assert json.loads((tmp_path / "run.json").read_text()) == CONTENT
