@@ -8,7 +8,7 @@ here. Who looks for something, finds it in
         document, dialects                 YAML with places; one form for all dialects
         buffers, workers, hosts, configs   the sections; fields reads typed values out of them
         prebuilt, user_files, paths        what a section refers to: functions, Python files, files
-        drafts, rules, limits, resolved    a setup as read, checked as a whole and as a plan, and written again
+        drafts, rules, limits, resolved    a setup as read, checked as a whole, checked as a plan, as values
         findings                           all mistakes and warnings, and how they are said
     describe, sizes, graph             a plan as text, its memory, the data flow as a picture
 """
