@@ -13,6 +13,11 @@ import psutil
 
 from mimocorb_dist.errors import MimocorbError
 from mimocorb_dist.node import client
+from mimocorb_dist.ring.runtime import (
+    dead_runtime_directories,
+    remove_runtime_directory,
+    runtime_directories,
+)
 from tests.support import eventually
 
 if TYPE_CHECKING:
@@ -229,6 +234,23 @@ class Started:
             if stream is not None:
                 stream.close()
         self.process.wait()
+        for path in set(self.runtime_directories()) & set(dead_runtime_directories()):
+            remove_runtime_directory(path)  # a node that was killed could not do it
+
+    def runtime_directories(self) -> list[Path]:
+        """Return the runtime directories of the setup's nodes."""
+        return [
+            path
+            for path in runtime_directories()
+            if any(str(self.setup) in _text(file) for file in path.glob("*.json"))
+        ]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:  # somebody is just removing it
+        return ""
 
 
 def _command_line(process: psutil.Process) -> list[str]:

@@ -7,7 +7,6 @@ import socket
 import pytest
 
 from mimocorb_dist.node import client
-from mimocorb_dist.ring.runtime import dead_runtime_directories, remove_runtime_directory
 from tests.node.running import (
     THREE_NODES,
     Started,
@@ -55,27 +54,17 @@ def test_all_nodes_in_one_process(tmp_path):
 
 
 @pytest.mark.parametrize("order", [NODES, NODES[::-1]])
-def test_nodes_start_in_any_order(tmp_path, order):
-    setup, _ = three(tmp_path, SOURCE="events: 500")
-    with started(setup, order) as runs:
-        for run in runs.values():
-            run.ends(0)
-    content = record(tmp_path)
-    assert content["run"]["quality"] == "GOOD"
-    assert_balanced(content)
-    assert saved(tmp_path) == list(range(0, 500, 2))
-
-
-def test_ctrl_c_on_any_node_ends_the_run_on_all(tmp_path):
+def test_nodes_start_in_any_order_and_ctrl_c_on_any_ends_the_run_on_all(tmp_path, order):
     setup, broker = three(tmp_path, SOURCE="rate: 1000")
-    with started(setup) as runs:
+    with started(setup, order) as runs:
         until(broker, "good", 50)
-        runs["filter"].interrupt()
+        runs[order[1 if order == NODES else 2]].interrupt()
         for run in runs.values():
             run.ends(0)
     content = record(tmp_path)
     assert content["run"]["quality"] == "GOOD"
     assert_balanced(content)
+    assert saved(tmp_path) == list(range(0, content["buffers"]["raw"]["written"], 2))
 
 
 def test_nodes_with_directories_of_their_own_keep_their_part(tmp_path):
@@ -230,14 +219,10 @@ def test_a_node_that_is_killed_ends_the_run_on_the_others(tmp_path, victim):
         f"node {victim} has died: its process {runs[victim].process.pid} on" in content["run"]["reasons"][0]
     )
     assert_balanced(content)
-    left = [path for path in dead_runtime_directories() if content["run"]["id"] in path.name]
-    for path in left:  # any start on this machine may have removed it already
-        assert path.name.endswith(f"-{victim}")
-        remove_runtime_directory(path)
 
 
 def test_pause_and_max_events_work_across_nodes(tmp_path):
-    setup, _ = three(tmp_path, SOURCE="rate: 100")
+    setup, _ = three(tmp_path, SOURCE="rate: 300")
     with Started(setup, "--all", "--max-events", "300") as run:
         run.until("good", 20)
         address = run.broker()
