@@ -335,8 +335,11 @@ class NodeSession:
             run = join_run_directory(
                 self._topology.target_directory, message.field("name", str), self._run_id
             )
-            self._keeper = self.name == self._topology.broker_node or not run.shared
+            has_broker = self.name == self._topology.broker_node
+            self._keeper = has_broker or not run.shared
             self._run = run
+            if self._keeper and not has_broker:
+                write_record(run.record, own_part(self._record().to_dict(), self.name))
             if self.runtime is None:
                 self.runtime = RuntimeDirectory.create(self._run_id, self.name)
             self._leave_a_card()
@@ -466,20 +469,24 @@ class NodeSession:
     def _finish_alone(self) -> None:
         """Write what this node knows of the run: the broker cannot do it any more."""
         if self._run is not None and self._keeper and self._work is not None:
-            record = RunRecord(
-                plan=self._plan,
-                setup=self._topology.resolved,
-                run_id=self._run_id,
-                started=self._started,
-                reasons=tuple(self._reasons),
-                lost_nodes=frozenset(self._plan.nodes) - {self.name},
-                reports={self.name: self._work.report()},
-            ).ended(True, datetime.now().astimezone())
+            record = self._record().ended(True, datetime.now().astimezone())
             try:
                 write_record(self._run.record, own_part(record.to_dict(), self.name))
             except RunError as error:
                 self._say(str(error), error=True)
         self._end(1, None)
+
+    def _record(self) -> RunRecord:
+        """Return what this node knows of the run without the broker."""
+        return RunRecord(
+            plan=self._plan,
+            setup=self._topology.resolved,
+            run_id=self._run_id,
+            started=self._started,
+            reasons=tuple(self._reasons),
+            lost_nodes=frozenset(self._plan.nodes) - {self.name},
+            reports={self.name: self._work.report()} if self._work is not None else {},
+        )
 
     def _end(self, status: int, why: str | None) -> None:
         if self._over:

@@ -73,10 +73,16 @@ def test_nodes_with_directories_of_their_own_keep_their_part(tmp_path):
     with contextlib.ExitStack() as stack:
         runs = [
             stack.enter_context(
-                Started(write_setup(folder, THREE_NODES, PORT=port, SOURCE="events: 100"), "--node", node)
+                Started(
+                    write_setup(folder, THREE_NODES, PORT=port, SOURCE="events: 100, rate: 100"),
+                    "--node",
+                    node,
+                )
             )
             for node, folder in folders.items()
         ]
+        eventually(lambda: list((folders["daq"]).glob("target/*/run.json")), 60.0)
+        assert record(folders["daq"])["run"]["state"] == "running"
         for run in runs:
             run.ends(0)
     records = {node: record(folder) for node, folder in folders.items()}
@@ -222,7 +228,7 @@ def test_a_node_that_is_killed_ends_the_run_on_the_others(tmp_path, victim):
 
 
 def test_pause_and_max_events_work_across_nodes(tmp_path):
-    setup, _ = three(tmp_path, SOURCE="rate: 300")
+    setup, _ = three(tmp_path, SOURCE="rate: 100")
     with Started(setup, "--all", "--max-events", "300") as run:
         run.until("good", 20)
         address = run.broker()
