@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from mimocorb_dist.errors import WireError
-from mimocorb_dist.links.slots import PART_BYTES
 from mimocorb_dist.wire.sockets import data_sender, readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-MAX_PART_BYTES = 2 * PART_BYTES
+MAX_PART_BYTES = 2 << 20
+"""Longer parts are not a link's: the longest has the metadata of a frame, or the ranges of all slots."""
 _COPIED_BYTES = 1 << 16
 """Smaller message parts are copied: that costs less than keeping track of them."""
 _LONGEST_CLOSE_S = 5.0

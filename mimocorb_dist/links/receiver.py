@@ -45,6 +45,7 @@ _LOOK_ROUND_S = 1.0
 _GATHER_S = 3e-4
 """How long releases may gather if they come few at a time: readers may release very many, one by one."""
 _MESSAGES_A_TURN = 16
+_MOST_UNSENT = 64
 
 
 class LinkReceiver(End):
@@ -104,7 +105,7 @@ class LinkReceiver(End):
             self._do(Tick(), now_s)
         self._watch_ring(self.state.wanted > 0)
         self._send_waiting(now_s)
-        if not self._unsent:
+        if not any(send.peer == self.state.peer for send in self._unsent):
             for action in self.state.flush(now_s):
                 self._act(action, now_s)
 
@@ -179,18 +180,22 @@ class LinkReceiver(End):
                 log.warning("refused a sender: %s", reason)
 
     def _send_waiting(self, now_s: float) -> None:
-        """Send what waits, in order; what is left is sent when its sender has read more."""
-        while self._unsent:
-            message, peer = self._unsent[0].message, self._unsent[0].peer
+        """Send what waits, to each sender in order; one that is slow to read gets the rest later."""
+        waiting, self._unsent = self._unsent, deque()
+        slow = set()
+        for send in waiting:
             try:
-                self.socket.send_multipart([peer, messages.encode(message)])
+                if send.peer not in slow:
+                    self.socket.send_multipart([send.peer, messages.encode(send.message)])
+                    continue
             except zmq.Again:
-                if peer == self.state.peer:
-                    return
+                slow.add(send.peer)
             except zmq.ZMQError as error:
                 log.info("link %s: the sender cannot be reached (%s)", self.job.link, error)
-                self._do(Broken(peer), now_s)
-            self._unsent.popleft()
+                self._do(Broken(send.peer), now_s)
+                continue
+            if len(self._unsent) < _MOST_UNSENT:  # strangers may send and never read
+                self._unsent.append(send)
 
     def close(self) -> None:
         """Let go of the socket and the ring."""

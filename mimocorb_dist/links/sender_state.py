@@ -39,7 +39,7 @@ FRAME_BYTES = 1 << 20
 FLIGHT_BYTES = 8 * FRAME_BYTES
 """Data under way at one time: enough to keep both ends busy, little enough to stay in their caches."""
 FLIGHT_FRAMES = 32
-GREETING_S = 5.0
+GREETING_S = 3.0
 """How long a receiver may take to answer a greeting."""
 SHORTEST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 1.0

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Bytes: TypeAlias = memoryview | bytes
 
-PART_BYTES = 1 << 20
+PART_BYTES = 1 << 18
 """Longest part of a message: a peer counts as alive when a part has arrived, also on a slow network."""
 _ASCENDING = np.arange(1 << 16, dtype=np.int64)
 _WORTH_A_PART_BYTES = 1 << 16
@@ -50,6 +50,10 @@ def _joined(pieces: list[Run]) -> Numbers:
     if len(pieces) == 1:
         return pieces[0].slots
     return np.concatenate([piece.slots for piece in pieces]) if pieces else NO_NUMBERS
+
+
+def _parts(data: memoryview) -> Iterator[memoryview]:
+    return (data[begin : begin + PART_BYTES] for begin in range(0, len(data), PART_BYTES))
 
 
 class _Rows:
@@ -122,15 +126,11 @@ class SourceSlots(_Rows):
     def data(self, slots: Numbers) -> Iterator[Bytes]:
         """Yield the data of the events in these slots as message parts."""
         pieces = runs(slots)
-        if len(slots) == 1 and self.ring.stride > PART_BYTES:
-            whole = self.ring.data_bytes(*pieces[0])
-            for begin in range(0, len(whole), PART_BYTES):
-                yield whole[begin : begin + PART_BYTES]
-        elif len(slots) * self.ring.stride >= len(pieces) * _WORTH_A_PART_BYTES or len(pieces) == 1:
+        if len(slots) * self.ring.stride >= len(pieces) * _WORTH_A_PART_BYTES or len(pieces) == 1:
             for first, count in pieces:
-                yield self.ring.data_bytes(first, count)
+                yield from _parts(self.ring.data_bytes(first, count))
         else:
-            yield self._data[slots].tobytes()
+            yield from _parts(memoryview(self._data[slots].tobytes()))
 
     @property
     def competing(self) -> bool:

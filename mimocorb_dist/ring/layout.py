@@ -25,7 +25,7 @@ METADATA_DTYPE = np.dtype([("counter", np.int64), ("timestamp", np.float64), ("d
 """The metadata of an event: its number, the time in s since 1970, and the share of time lost before it."""
 
 MAGIC = int.from_bytes(b"mimoring", "little")
-VERSION = 1
+VERSION = 2
 MAX_SLOTS = 1 << 16
 MAX_MEMBERS = 256
 MAX_GROUPS = 64
@@ -52,6 +52,7 @@ class Header(IntEnum):
     RETIRED_LIVE_NS = 13
     SPEC_LENGTH = 14
     CLAIM_LIMIT = 15  # total of claims at which no event is left; under the writers' lock
+    SPARE = 16  # tokens in the queue of spare slots; under the writers' lock
 
 
 UNLIMITED = (1 << 64) - 1

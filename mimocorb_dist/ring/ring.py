@@ -86,6 +86,7 @@ class Ring:
         self.header = self.table.header
         self.members = self._words(self.layout.members_offset, MAX_MEMBERS * MEMBER_WORDS)
         self.free = TokenQueue(_free_path(self.path))
+        self.spare = TokenQueue(_spare_path(self.path))
         self.ready = [TokenQueue(_ready_path(self.path, group)) for group in self.spec.groups]
         self.all_metadata: npt.NDArray[np.void] = np.ndarray(
             (self.slot_count,), METADATA_DTYPE, self._memory, self.layout.metadata_offset
@@ -135,7 +136,7 @@ class Ring:
         _allocate(path, layout, expected_writers)
         # A token for each slot, one doubled after a death, and some to wake readers.
         tokens = min(2 * spec.slot_count + 1024, MAX_TOKENS)
-        paths = [_free_path(path), *(_ready_path(path, group) for group in spec.groups)]
+        paths = [_free_path(path), _spare_path(path), *(_ready_path(path, group) for group in spec.groups)]
         # Queues are held until the ring holds them: a FIFO that nobody holds forgets its size.
         queues: list[TokenQueue] = []
         try:
@@ -153,7 +154,8 @@ class Ring:
         finally:
             for queue in queues:
                 queue.close()
-        ring.free.push(ring.table.free_tokens().tobytes())
+        ring.spare.push(ring.table.free_tokens().tobytes())
+        ring.header[Header.SPARE] = spec.slot_count
         return ring
 
     # What it holds.
@@ -371,7 +373,7 @@ class Ring:
 
     def close(self) -> None:
         """Detach: the queues are closed now, the memory is unmapped when no array looks at it any more."""
-        for queue in (self.free, *self.ready):
+        for queue in (self.free, self.spare, *self.ready):
             queue.close()
 
     def unlink(self) -> None:
@@ -393,8 +395,10 @@ class Ring:
 
     def _rebuild_free_queue(self) -> None:
         with self.free:
-            while self.free.pop(4096):
-                pass
+            self.header[Header.SPARE] = 0
+            for queue in (self.free, self.spare):
+                while queue.pop(4096):
+                    pass
             self.free.push(self.table.free_tokens().tobytes())
 
     def _requeue(self, index: int, member: int) -> int:
@@ -430,12 +434,21 @@ def _free_path(path: Path) -> Path:
     return path.with_suffix(".free")
 
 
+def _spare_path(path: Path) -> Path:
+    return path.with_suffix(".spare")
+
+
 def _ready_path(path: Path, group: str) -> Path:
     return path.with_name(f"{path.stem}.{group}.ready")
 
 
 def _remove_files(path: Path, spec: BufferSpec) -> None:
-    for file in (path, _free_path(path), *(_ready_path(path, group) for group in spec.groups)):
+    for file in (
+        path,
+        _free_path(path),
+        _spare_path(path),
+        *(_ready_path(path, group) for group in spec.groups),
+    ):
         file.unlink(missing_ok=True)
 
 

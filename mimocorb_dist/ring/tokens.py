@@ -12,6 +12,8 @@ import fcntl
 import os
 import select
 import struct
+import sys
+import termios
 import threading
 import weakref
 from fcntl import LOCK_EX, LOCK_UN, flock
@@ -32,6 +34,7 @@ MAX_TOKENS = (1 << 20) // TOKEN_BYTES
 """As many as the kernel grants to everybody in one FIFO."""
 pack_token = struct.Struct("=Q").pack
 
+_INT = bytes(4)
 _F_SETPIPE_SZ = getattr(fcntl, "F_SETPIPE_SZ", 1031)
 _F_GETPIPE_SZ = getattr(fcntl, "F_GETPIPE_SZ", 1032)
 
@@ -89,6 +92,10 @@ class TokenQueue:
             return os.read(self.fd, count * TOKEN_BYTES)
         except BlockingIOError:
             return b""
+
+    def waiting(self) -> int:
+        """Return how many tokens there are."""
+        return int.from_bytes(fcntl.ioctl(self.fd, termios.FIONREAD, _INT), sys.byteorder) // TOKEN_BYTES
 
     def wait(self, timeout_s: float | None) -> bool:
         """Wait until a token may be there; False after `timeout_s` seconds."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import struct
-import termios
 import time
 from os import write
 from time import monotonic_ns
@@ -32,6 +30,9 @@ _BYTE = np.dtype(np.uint8)
 # Looking up members of an enumeration costs as much as the rest of a step.
 _PAUSED, _LATEST = int(Header.PAUSED), int(Header.LATEST)
 _EVENTS_LEFT, _MAX_FILLED = int(Header.EVENTS_LEFT), int(Header.MAX_FILLED)
+_SPARE = int(Header.SPARE)
+_MOST_KEPT_BACK = 64
+_CLAIMS_A_LOOK = 256
 _METADATA_BYTES = METADATA_DTYPE.itemsize
 _pack_metadata = struct.Struct("=qdd").pack_into
 
@@ -74,6 +75,9 @@ class BufferWriter(Interface):
         self._member = -1
         self._pid = -1
         self._pace = Pace(ring.slot_count // 4, ring.slot_count // 2)
+        # The event published last must outlive some others, for the sake of observers.
+        self._kept_back = min(ring.slot_count // 8, _MOST_KEPT_BACK)
+        self._claims, self._unneeded = 0, ring.slot_count
         self._ready_fds = [queue.fd for queue in ring.ready] or [
             ring.free.fd
         ]  # unread events are free at once
@@ -354,7 +358,6 @@ class BufferWriter(Interface):
                 if left != UNLIMITED:
                     header[_EVENTS_LEFT] = left - len(slots)
             if slots:
-                self._note_fill(len(slots))
                 return slots
             header[_MAX_FILLED] = self.slot_count
             if deadline_s is not None:
@@ -364,17 +367,38 @@ class BufferWriter(Interface):
             queue.wait(timeout_s)
 
     def _take_tokens(self, count: int) -> Sequence[int]:
+        """Claim slots that were in use lately and lie in caches still; spare ones if there are too few."""
+        free, header = self.ring.free, self._header
+        waiting, spares = free.waiting(), header[_SPARE]
         slots: Sequence[int] = ()
-        while not slots and (tokens := self.ring.free.pop(count)):  # some may be stale, or only wake
+        if waiting < count + self._kept_back and spares > min(waiting, count - 1):
+            slots = self._take_spare(count)
+        while not slots and (tokens := free.pop(count)):  # some may be stale, or only wake
+            slots = self._table.claim_free(tokens, self._member)
+            waiting -= len(tokens) // TOKEN_BYTES
+        slots = slots or self._take_spare(count)
+        used = self.slot_count - waiting - header[_SPARE] - len(slots)
+        header[_MAX_FILLED] = max(header[_MAX_FILLED], used)
+        self._unneeded = min(self._unneeded, waiting - self._kept_back)
+        self._claims += 1
+        if self._claims == _CLAIMS_A_LOOK:
+            if self._unneeded > 2 * self._kept_back:
+                self._set_aside(self._unneeded // 2)
+            self._claims, self._unneeded = 0, self.slot_count
+        return slots
+
+    def _take_spare(self, count: int) -> Sequence[int]:
+        slots: Sequence[int] = ()
+        while not slots and self._header[_SPARE] and (tokens := self.ring.spare.pop(count)):
+            self._header[_SPARE] -= min(len(tokens) // TOKEN_BYTES, self._header[_SPARE])
             slots = self._table.claim_free(tokens, self._member)
         return slots
 
-    def _note_fill(self, claimed: int) -> None:
-        """Keep the largest number of slots that no writer could have."""
-        waiting = fcntl.ioctl(self.ring.free.fd, termios.FIONREAD, b"\0\0\0\0")
-        used = self.slot_count - claimed - int.from_bytes(waiting, "little") // TOKEN_BYTES
-        if used > self.ring.header[_MAX_FILLED]:
-            self.ring.header[_MAX_FILLED] = used
+    def _set_aside(self, count: int) -> None:
+        """Make slots spare that nobody has needed for a while. Under the writers' lock."""
+        tokens = self.ring.free.pop(count)
+        self.ring.spare.push(tokens)
+        self._header[_SPARE] += len(tokens) // TOKEN_BYTES
 
     def _join(self) -> None:
         """Enter the member table."""

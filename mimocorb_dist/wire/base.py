@@ -61,6 +61,8 @@ def make_socket(kind: int, queue: int, max_part_bytes: int) -> zmq.Socket[bytes]
     made.setsockopt(zmq.HEARTBEAT_IVL, PEER_SILENCE_MS // 4)
     made.setsockopt(zmq.HEARTBEAT_TIMEOUT, PEER_SILENCE_MS)
     made.setsockopt(zmq.HEARTBEAT_TTL, PEER_SILENCE_MS)
+    # ZeroMQ asks for signs of life only between message parts: a full output is the system's to give up.
+    made.setsockopt(zmq.TCP_MAXRT, 3 * PEER_SILENCE_MS)
     made.setsockopt(zmq.TCP_KEEPALIVE, 1)
     made.setsockopt(zmq.TCP_KEEPALIVE_IDLE, 10)
     made.setsockopt(zmq.TCP_KEEPALIVE_INTVL, 5)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 def test_ring_makes_its_files_and_removes_them(directory: Path) -> None:
     ring = make_ring(directory, groups=("one", "two"))
-    names = {"raw.ring", "raw.free", "raw.one.ready", "raw.two.ready"}
+    names = {"raw.ring", "raw.free", "raw.spare", "raw.one.ready", "raw.two.ready"}
     assert {path.name for path in directory.iterdir()} == names
     ring.unlink()
     assert list(directory.iterdir()) == []

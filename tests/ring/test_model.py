@@ -427,7 +427,8 @@ class RingMachine(RuleBasedStateMachine):
     def double_a_token(self, data: st.DataObject) -> None:
         table = self.ring.table
         slot = data.draw(st.integers(0, self.ring.slot_count - 1))
-        queues = [(self.ring.free, [group.released[slot] for group in table.groups] or [table.written[slot]])]
+        freed = [group.released[slot] for group in table.groups] or [table.written[slot]]
+        queues = [(self.ring.free, freed), (self.ring.spare, freed)]
         queues += [(queue, [table.written[slot]]) for queue in self.ring.ready]
         queue, generations = data.draw(st.sampled_from(queues))
         age = data.draw(st.integers(0, min(2, *generations)))
