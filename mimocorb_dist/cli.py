@@ -261,9 +261,9 @@ def demo(directory: Path) -> None:
 @cli.command()
 def clean() -> None:
     """Remove what dead runs left in memory."""
-    from mimocorb_dist.ring.runtime import dead_runtime_directories, remove_runtime_directory
+    from mimocorb_dist.ring.runtime import abandoned_runtime_directories, remove_runtime_directory
 
-    directories = dead_runtime_directories()
+    directories = abandoned_runtime_directories()
     for directory in directories:
         remove_runtime_directory(directory)
         click.echo(f"removed {directory}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mimocorb_dist.errors import RefusedError, RunError, UnreachableError, WireError
 from mimocorb_dist.runs import RunDirectory, RunRecord, allot_run_directory
 from mimocorb_dist.runs.overview import OverviewMaker
+from mimocorb_dist.wire.letters import Letter, Letters
 
 from .control import COMMANDS, MakeRun, Notice, Over, Push, RunControl
 from .registration import Registration
@@ -71,6 +72,7 @@ class Broker:
         self._remains: dict[str, Remains] = {}
         self._over = False
         self._peers: dict[str, bytes] = {}
+        self._letters: dict[str, Letters] = {}
         self._directory: RunDirectory | None = None
         self._started = datetime.now().astimezone()
         self._overviews = OverviewMaker(plan)
@@ -108,6 +110,9 @@ class Broker:
             for node in died_here(self._run_id, self._control.present):
                 self._control.node_died(node, now_s)
         self._control.tick(now_s)
+        for node in self._control.present:
+            for letter in self._letters[node].overdue(now_s):
+                self._send(node, letter.kind, letter.fields, letter)
         self._see_to_remains(now_s)
         if self._farewells is None and now_s >= self._next_overview_s:
             self._next_overview_s = now_s + OVERVIEW_S
@@ -132,7 +137,9 @@ class Broker:
     # Messages.
 
     def _take(self, request: Request) -> None:
-        message = request.message
+        message, node = request.message, self._node_of(request)
+        if node is not None and not self._letters[node].read(message):
+            return
         try:
             if message.kind == "register":
                 self._register(request)
@@ -157,6 +164,7 @@ class Broker:
             log.warning("refused: %s", error)
             return
         self._peers[registration.node] = request.peer
+        self._letters[registration.node] = Letters()
         offset_s = registration.clock_s - time.time()
         if abs(offset_s) > 1.0:
             log.warning(
@@ -189,10 +197,11 @@ class Broker:
             self._control.node_closed(node, message.field("report", dict))
         elif message.kind == "leave":
             self._control.leave(node)
-            self._push(self._peers.pop(node), "left")
+            self._tell(node, "left")
+            del self._peers[node], self._letters[node]
         elif message.kind == "farewell" and self._farewells is not None:
             self._farewells.discard(node)
-            self._push(self._peers[node], "goodbye")
+            self._tell(node, "goodbye")
         elif message.kind not in ("alive", "farewell"):
             log.warning(
                 "node %s said %r, which is not known; use the same version everywhere", node, message.kind
@@ -212,11 +221,11 @@ class Broker:
     def _carry_out(self) -> None:
         for effect in self._control.take_effects():
             if isinstance(effect, Push):
-                self._push(self._peers[effect.node], effect.kind, **effect.fields)
+                self._tell(effect.node, effect.kind, **effect.fields)
             elif isinstance(effect, Notice):
                 log.info("%s", effect.text)
-                for peer in self._peers.values():
-                    self._push(peer, "notice", text=effect.text)
+                for node in self._control.present:
+                    self._tell(node, "notice", text=effect.text)
             elif isinstance(effect, MakeRun):
                 self._make_run()
                 self._carry_out()
@@ -249,8 +258,8 @@ class Broker:
         self._farewells = set(self._control.present)
         self._last_word_s = time.monotonic() + FAREWELL_S
         for node in self._control.present:
-            self._push(
-                self._peers[node],
+            self._tell(
+                node,
                 "end",
                 state=str(self._control.state),
                 status=self._control.exit_status,
@@ -285,7 +294,7 @@ class Broker:
     def _show(self, now_s: float) -> None:
         self._overview = self._make_overview(now_s)
         for node in self._control.present:
-            self._push(self._peers[node], "overview", overview=self._overview)
+            self._send(node, "overview", {"overview": self._overview})
 
     def _make_overview(self, now_s: float) -> dict[str, Any]:
         control = self._control
@@ -310,6 +319,23 @@ class Broker:
 
     # Sending: to whom it cannot be sent is noticed by its silence.
 
+    def _node_of(self, request: Request) -> str | None:
+        """Return the name of the node that this is the word of; None if it is that of somebody else."""
+        node = request.message.fields.get("node")
+        return node if isinstance(node, str) and self._peers.get(node) == request.peer else None
+
+    def _tell(self, node: str, kind: str, /, **fields: Any) -> None:
+        """Send a node a message that must arrive."""
+        try:
+            letter = self._letters[node].write(kind, fields, time.monotonic())
+        except WireError as error:
+            self._control.node_lost(node, f"has stopped to listen: {error}")
+        else:
+            self._send(node, kind, fields, letter)
+
+    def _send(self, node: str, kind: str, fields: Mapping[str, Any], letter: Letter | None = None) -> None:
+        self._push(self._peers[node], kind, **fields, **self._letters[node].stamps(letter))
+
     def _push(self, peer: bytes, kind: str, /, **fields: Any) -> None:
         try:
             self._server.push(peer, kind, **fields)
@@ -317,16 +343,16 @@ class Broker:
             log.info("%s: %s", kind, error)
 
     def _reply(self, request: Request, kind: str, /, **fields: Any) -> None:
+        if (node := self._node_of(request)) is not None:
+            self._tell(node, kind, **fields)
+            return
         try:
             self._server.reply(request, kind, **fields)
         except UnreachableError as error:
             log.info("%s", error)
 
     def _refuse(self, request: Request, reason: str) -> None:
-        try:
-            self._server.refuse(request, reason)
-        except UnreachableError as error:
-            log.info("%s", error)
+        self._reply(request, "refused", reason=reason)
 
 
 class _CpuMeter:

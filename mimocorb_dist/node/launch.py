@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import logging
 import secrets
+import shutil
 import signal
 import sys
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from mimocorb_dist.errors import MimocorbError, RunError
-from mimocorb_dist.ring.runtime import RuntimeDirectory, dead_runtime_directories, remove_runtime_directory
+from mimocorb_dist.errors import MimocorbError, RunError, SetupError
+from mimocorb_dist.ring.runtime import (
+    RuntimeDirectory,
+    abandoned_runtime_directories,
+    remove_runtime_directory,
+    runtime_root,
+)
 from mimocorb_dist.runs.directory import check_target
-from mimocorb_dist.topology import load, plan
+from mimocorb_dist.topology import load, memory_shortage, plan
 from mimocorb_dist.topology.model import DEFAULT_BROKER_PORT
 from mimocorb_dist.wire.sockets import LOOPBACK
 
@@ -25,7 +31,7 @@ from .output import OutputPump
 from .session import NodeSession
 
 if TYPE_CHECKING:
-    from mimocorb_dist.topology import Topology
+    from mimocorb_dist.topology import Plan, Topology
 
     from .options import StartOptions
 
@@ -48,7 +54,7 @@ def start(options: StartOptions) -> int:
     TopologyError
         If the setup has mistakes.
     SetupError
-        If it is not clear which node this is.
+        If it is not clear which node this is, or there is too little shared memory.
     RunError
         If the target directory cannot be written.
     """
@@ -56,18 +62,21 @@ def start(options: StartOptions) -> int:
     topology = load(options.setup)
     names = list(topology.nodes) if options.all_nodes else [find_node(topology, options.node)]
     check_target(topology.target_directory)
-    for path in dead_runtime_directories():
+    for path in abandoned_runtime_directories():
         remove_runtime_directory(path)
-    return _Launch(options, topology, names).run()
+    the_plan = plan(topology)
+    if shortage := memory_shortage(the_plan, shutil.disk_usage(runtime_root()).free, names):
+        raise SetupError(shortage)
+    return _Launch(options, topology, the_plan, names).run()
 
 
 class _Launch:
     """The nodes that this process plays, and the broker if one of them has it."""
 
-    def __init__(self, options: StartOptions, topology: Topology, names: list[str]) -> None:
+    def __init__(self, options: StartOptions, topology: Topology, the_plan: Plan, names: list[str]) -> None:
         self._options = options
         self._topology = topology
-        self._plan = plan(topology)
+        self._plan = the_plan
         self._names = names
         self._loop = Loop()
         self._console = Console(options.controls, self._command)

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+"""Many processes share the cores: none should start a thread for each core, unless the user wants it."""
+
+
 class Child:
     """A process of this package that has been started: its status and control pipes, and its output.
 
@@ -64,6 +68,7 @@ class Child:
                     # Keys pressed in the terminal are for the node; it decides what they mean.
                     start_new_session=True,
                     cwd=cwd,
+                    env=_ONE_THREAD | os.environ,
                 )
             except OSError as error:
                 raise RunError(

@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import time
-from collections import deque
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from mimocorb_dist.errors import MimocorbError, RunError, WireError
 from mimocorb_dist.ring.runtime import RuntimeDirectory
 from mimocorb_dist.runs import RunDirectory, RunRecord, join_run_directory
 from mimocorb_dist.runs.record import own_part, software, write_record
+from mimocorb_dist.wire.letters import Letter, Letters
 from mimocorb_dist.wire.messages import encode
 from mimocorb_dist.wire.sockets import ControlClient
 
@@ -41,7 +41,6 @@ LAST_WORD_S = 5.0
 FAREWELL_S = 1.0
 NOT_BEGUN = 2
 """Exit status of a run that could not begin."""
-_WAITING_WORDS = 64
 
 
 class NodeSession:
@@ -97,7 +96,7 @@ class NodeSession:
         self._asked_s = self._said_s = self._heard_s = 0.0
         self._give_up_s = time.monotonic() + options.wait_s
         self._patience_s = 1.5 * options.silence_s
-        self._words: deque[bytes] = deque(maxlen=_WAITING_WORDS)
+        self._letters = Letters()
         self._work: Work | None = None
         self._papers: Papers | None = None
         self._run: RunDirectory | None = None
@@ -111,6 +110,7 @@ class NodeSession:
         self._told_end = self._leaving = False
         self._missing: list[str] = []
         self._told: set[str] = set()
+        self._broker_gone = False
 
     # What its surroundings ask.
 
@@ -148,7 +148,8 @@ class NodeSession:
         """End at once."""
         if self._over:
             return
-        self._post("abort")
+        if self._registered:
+            self._post("abort")
         if self._work is None:
             self._end(1, "ended before the run began")
             return
@@ -191,14 +192,17 @@ class NodeSession:
 
     def _tick(self) -> None:
         now_s = time.monotonic()
-        self._flush()
+        for letter in self._letters.overdue(now_s):
+            self._send(letter.kind, letter.fields, letter)
         if not self._registered:
             self._ask(now_s)
         elif self._alone or now_s - self._heard_s < self._patience_s:
             self._report()
         elif self._work is None:
-            self._registered = False
-            self._terminal.say(f"{self._me}the broker at {self._broker} has gone; waiting for it")
+            self._report()  # another broker will answer that it does not know this node
+            if not self._broker_gone:
+                self._broker_gone = True
+                self._terminal.say(f"{self._me}the broker at {self._broker} has gone; waiting for it")
         else:
             self._go_alone(f"the broker at {self._broker} has been silent for {self._patience_s:g} s")
         if self._work is None and not self._over and now_s > self._give_up_s:
@@ -210,19 +214,19 @@ class NodeSession:
     def _ask(self, now_s: float) -> None:
         if now_s - self._asked_s > 2.0 and self._can_send():
             self._asked_s = now_s
-            self._post(
-                "register",
-                host=platform.node(),
-                pid=os.getpid(),
-                address=self._address,
-                setup=self._topology.path.name,
-                setup_hash=self._topology.content_hash(),
-                function_files=self._topology.function_files(),
-                versions=software(),
-                clock_s=time.time(),
-                max_events=self._options.max_events,
-                max_time_s=self._options.max_time_s,
-            )
+            registration = {
+                "host": platform.node(),
+                "pid": os.getpid(),
+                "address": self._address,
+                "setup": self._topology.path.name,
+                "setup_hash": self._topology.content_hash(),
+                "function_files": self._topology.function_files(),
+                "versions": software(),
+                "clock_s": time.time(),
+                "max_events": self._options.max_events,
+                "max_time_s": self._options.max_time_s,
+            }
+            self._send("register", registration)
         if self._said_s == 0.0:
             self._said_s = now_s
         elif now_s - self._said_s > SAY_EVERY_S:
@@ -248,22 +252,23 @@ class NodeSession:
         return self._client is not None and bool(self._client.socket.poll(0, zmq.POLLOUT))
 
     def _post(self, kind: str, /, **fields: Any) -> None:
-        """Send a message to the broker, now or as soon as it can be reached again."""
-        self._words.append(encode(kind, **({"node": self.name} | fields)))
-        self._flush()
+        """Send the broker a message that must arrive."""
+        letter = self._letters.write(kind, fields, time.monotonic())
+        self._send(kind, fields, letter)
 
-    def _flush(self) -> None:
-        while self._words and self._can_send():
-            assert self._client is not None  # else nothing can be sent
-            self._client.socket.send_multipart([b"", self._words.popleft()])
+    def _send(self, kind: str, fields: Mapping[str, Any], letter: Letter | None = None) -> None:
+        """Send the broker a message if it can be reached now."""
+        if self._client is not None and self._can_send():
+            stamps = self._letters.stamps(letter)
+            self._client.socket.send_multipart([b"", encode(kind, node=self.name, **fields, **stamps)])
 
     def _report(self) -> None:
-        if not self._can_send() or self._closed or self._alone:
-            return  # a newer one will follow
-        if self._work is None:
-            self._post("alive")
-        else:
-            self._post("report", report=self._work.report())
+        if self._alone:
+            return
+        if self._work is None or self._closed:
+            self._send("alive", {})
+        elif self._can_send():
+            self._send("report", {"report": self._work.report()})
 
     def _listen(self) -> None:
         while self._client is not None:
@@ -274,9 +279,10 @@ class NodeSession:
                 continue
             if message is None:
                 return
-            self._heard_s = time.monotonic()
+            self._heard_s, self._broker_gone = time.monotonic(), False
             try:
-                self._take(message)
+                if self._letters.read(message):
+                    self._take(message)
             except WireError as error:
                 self._say(f"a message of the broker cannot be understood: {error}", error=True)
 
@@ -297,8 +303,11 @@ class NodeSession:
                 self._finish(message)
             case "left":
                 self._end(0, "ended before the run began")
+            case "unknown" if self._leaving:
+                self._end(0, "ended before the run began")
             case "unknown" if self._work is None:
-                self._registered = False  # another broker has taken the place of the one that knew this node
+                # Another broker has taken the place of the one that knew this node.
+                self._registered, self._letters = False, Letters()
             case "goodbye":
                 self._end(self._status, None)
             case "refused" if self._leaving:

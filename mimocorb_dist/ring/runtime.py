@@ -82,6 +82,18 @@ def dead_runtime_directories() -> list[Path]:
     return [path for path in runtime_directories() if _is_dead(path)]
 
 
+def abandoned_runtime_directories() -> list[Path]:
+    """Return those whose whole run has left this machine: while a node of it lives, it needs them."""
+    dead = dead_runtime_directories()
+    alive = {_run_of(path) for path in set(runtime_directories()) - set(dead)}
+    return [path for path in dead if _run_of(path) not in alive]
+
+
+def _run_of(path: Path) -> str:
+    """Return the part of a directory's name that tells the run: a date and a mark."""
+    return "-".join(path.name.removeprefix(PREFIX).split("-")[:2])
+
+
 def remove_runtime_directory(path: Path) -> None:
     """Remove the runtime directory of a dead run.
 

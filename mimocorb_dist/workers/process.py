@@ -17,6 +17,7 @@ from .failure import report_failure
 from .io import BufferIO
 from .job import WorkerJob
 from .loading import load_function
+from .output import text_output
 from .start import Start
 from .stopping import Calls, WorkerStop, calls
 from .watch import Watch
@@ -124,8 +125,7 @@ def prepare_process(job: WorkerJob, environment: Mapping[str, str] | None = None
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    sys.stdout, sys.stderr = text_output(1), text_output(2)
     set_process_name(job.process_name)
     logging.basicConfig(
         level=job.log_level,

@@ -16,6 +16,7 @@ from mimocorb_dist.ring import runtime as runtime_module
 from mimocorb_dist.ring.layout import MAX_SLOTS
 from mimocorb_dist.ring.runtime import (
     RuntimeDirectory,
+    abandoned_runtime_directories,
     dead_runtime_directories,
     remove_runtime_directory,
     runtime_directories,
@@ -174,6 +175,20 @@ def test_runtime_directory_of_a_killed_node_is_found_and_removed(host: MemberHos
     remove_runtime_directory(path)
     remove_runtime_directory(path)
     assert list(root.iterdir()) == []
+
+
+def test_directory_of_a_dead_node_stays_while_its_run_lives_on(host: MemberHost, root: Path) -> None:
+    names = ["20260101T120000-aaaaaa-daq", "20260101T120000-aaaaaa-filter-2", "20260101T120000-bbbbbb-daq"]
+    paths = [root / f"mimocorb-{name}" for name in names]
+    pids = [host.start("hold_runtime_directory", str(path)) for path in paths]
+    eventually(lambda: all((path / "raw.ring").exists() for path in paths))
+    host.kill(pids[0])
+    host.kill(pids[2])
+    assert abandoned_runtime_directories() == paths[2:]
+    host.kill(pids[1])
+    assert abandoned_runtime_directories() == paths
+    for path in paths:
+        remove_runtime_directory(path)
 
 
 def test_runtime_directory_held_by_a_lock_of_a_stopped_process_is_alive(root: Path) -> None:
