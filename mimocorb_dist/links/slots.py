@@ -161,10 +161,10 @@ class TargetSlots(_Rows):
         self.writer = BufferWriter(ring)
 
     def reserve(self, limit: int) -> Numbers:
-        """Reserve up to `limit` slots that are free, without waiting."""
+        """Claim up to `limit` free slots without waiting; observers see what they held until `store`."""
         reserved: list[Run] = []
         count = 0
-        while count < limit and (run := self.writer.reserve(limit - count, timeout_s=0)) is not None:
+        while count < limit and (run := self.writer.claim(limit - count, timeout_s=0)) is not None:
             reserved.append(run)
             count += run.count
         return _joined(reserved)
@@ -182,13 +182,16 @@ class TargetSlots(_Rows):
             Number of the frame's first event that goes to these slots.
         """
         stride, total = self.ring.stride, len(slots)
+        pieces = runs(slots)
+        for first, count in pieces:
+            self.writer.begin(Run(self.ring, first, count))
         self._metadata[slots] = np.frombuffer(
             metadata, self._metadata.dtype, total, offset * METADATA_DTYPE.itemsize
         )
-        pieces = runs(slots)
-        scattered = len(pieces) > 1 and len(data) == 1
+        scattered = len(pieces) > 1 and total * stride < len(pieces) * _WORTH_A_PART_BYTES
         if scattered:
-            self._data[slots] = np.frombuffer(data[0], self._data.dtype, total, offset * stride)
+            whole = data[0] if len(data) == 1 else b"".join(data)
+            self._data[slots] = np.frombuffer(whole, self._data.dtype, total, offset * stride)
         for first, count in pieces:
             run = Run(self.ring, first, count)
             if not scattered:

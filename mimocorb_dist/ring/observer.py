@@ -70,11 +70,8 @@ class BufferObserver(Interface):
 
     def _newest(self) -> tuple[int, int]:
         """Return slot and moment in ns of the newest event; 0 if there is none or it is being overwritten."""
-        latest, table = self.ring.header[Header.LATEST], self.ring.table
-        slot = latest & SLOT_MASK
-        if latest == 0 or table.claimed[slot] != table.written[slot]:
-            return slot, 0
-        return slot, table.published[slot]
+        slot = self.ring.header[Header.LATEST] & SLOT_MASK
+        return slot, self.ring.table.published[slot]
 
     def __exit__(self, kind: object, error: object, trace: TracebackType | None) -> None:
         """Leave the event: nothing is held."""

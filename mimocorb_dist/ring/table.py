@@ -12,8 +12,9 @@ Each step is one store of one number, so a process that dies between any two ins
 states. Who claimed and who took a slot stands beside it, so that the slots of a dead process can be found.
 The sums of the columns are the books of the ring: events written, taken and released, right at any moment.
 
-When a slot was published stands beside it, too: that is the order of the events, also after a death. From its
-next claim on it is 0, so that an observer sees whether its copy is whole.
+When a slot was published stands beside it, too: that is the order of the events, also after a death. From the
+moment when the slot's next event is begun it is 0, so that an observer sees whether its copy is whole; a slot
+that is claimed and not yet begun still shows its last event.
 
 Claims happen under a lock of the side that claims. Publishing and releasing need none.
 
@@ -98,13 +99,12 @@ class SlotTable:
 
     def claim_free(self, tokens: bytes, member: int) -> Sequence[int]:
         """Claim for writing the slots of those tokens that are right. Under the writers' lock."""
-        claimed, writer, published = self.claimed, self.writer, self.published
+        claimed, writer = self.claimed, self.writer
         if len(tokens) >= _WORTH_A_RUN and (run := self._as_run(tokens)) is not None:
             first, count, generation = run
             if claimed[first : first + count].tobytes() == pack_token(generation) * count:
                 part = slice(first, first + count)
                 self.all_writer[part] = member
-                self.all_published[part] = 0
                 self.all_claimed[part] = generation + 1
                 return range(first, first + count)
         slots = []
@@ -113,10 +113,21 @@ class SlotTable:
             generation = token >> SLOT_BITS
             if token != WAKE_VALUE and claimed[slot] == generation:
                 writer[slot] = member
-                published[slot] = 0
                 claimed[slot] = generation + 1
                 slots.append(slot)
         return slots
+
+    def begin(self, slot: int) -> None:
+        """Say that a claimed slot will be written to from now on."""
+        self.published[slot] = 0
+        if STORES_MAY_PASS:
+            fence()
+
+    def begin_run(self, first: int, count: int) -> None:
+        """Do the same as `begin` for consecutive slots."""
+        self.all_published[first : first + count] = 0
+        if STORES_MAY_PASS:
+            fence()
 
     def publish(self, slot: int) -> int:
         """Make a claimed slot ready for every group (free, if there are none), and return its token."""

@@ -93,6 +93,7 @@ class BufferWriter(Interface):
                 "ask `ring.limit_reached` before writing"
             )
         self._slot = slot = self._ahead.pop()
+        self._table.begin(slot)
         return self._views[slot] or self._view(slot)
 
     def __exit__(
@@ -129,6 +130,9 @@ class BufferWriter(Interface):
         if not ahead and not self.wait():
             return False
         slot = ahead[-1]
+        self._published[slot] = 0  # as `SlotTable.begin` does it
+        if STORES_MAY_PASS:
+            fence()
         self._store(slot, data)
         _pack_metadata(
             self._memory, self._metadata_offset + slot * _METADATA_BYTES, counter, timestamp, deadtime
@@ -160,6 +164,7 @@ class BufferWriter(Interface):
         if not ahead and not self.wait():
             return False
         slot = ahead[-1]
+        self._table.begin(slot)
         self._store(slot, data)
         start = self._metadata_offset + slot * _METADATA_BYTES
         self._memory[start : start + _METADATA_BYTES] = metadata.tobytes()
@@ -254,7 +259,7 @@ class BufferWriter(Interface):
         return done
 
     def reserve(self, limit: int = 1, timeout_s: float | None = None) -> Run | None:
-        """Claim free slots that lie together.
+        """Claim free slots that lie together, to be written to at once.
 
         Parameters
         ----------
@@ -268,6 +273,13 @@ class BufferWriter(Interface):
         Run or None
             None after the time-out, or when the event limit of the run is reached (`ring.limit_reached`).
         """
+        run = self.claim(limit, timeout_s)
+        if run is not None:
+            self.begin(run)
+        return run
+
+    def claim(self, limit: int = 1, timeout_s: float | None = None) -> Run | None:
+        """Do as `reserve`, for use at a later time: observers see what the slots held until `begin`."""
         if not self._ahead:
             slots = self._claim(limit, timeout_s)
             if not slots:
@@ -276,6 +288,10 @@ class BufferWriter(Interface):
                 return Run(self.ring, slots.start, len(slots))
             self._ahead[:] = reversed(slots)
         return Run(self.ring, *pop_run(self._ahead, limit))
+
+    def begin(self, run: Run) -> None:
+        """Say that claimed slots will be written to from now on."""
+        self._table.begin_run(run.first, run.count)
 
     def publish(self, run: Run) -> None:
         """Publish all events of reserved slots."""

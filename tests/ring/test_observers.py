@@ -75,6 +75,19 @@ def test_event_being_written_is_not_observed(directory: Path) -> None:
     assert observer.latest() is None, "the slot was half written, and never published"
 
 
+def test_event_stays_visible_while_its_slot_only_waits_for_the_next(directory: Path) -> None:
+    ring = make_ring(directory, 1)
+    writer, reader, observer = fill(ring, 1), BufferReader(ring), BufferObserver(ring)
+    assert read_available(reader) == [0]
+    run = writer.claim(timeout_s=0)  # as the end of a link does, and an importer that waits for its source
+    assert run is not None
+    assert observer.latest() is not None
+    writer.begin(run)
+    assert observer.latest() is None
+    writer.publish(run)
+    assert observer.latest() is not None
+
+
 @pytest.mark.parametrize("slot_count", [1, 2, 16])
 def test_observers_at_full_rate_see_no_torn_event_and_disturb_nothing(
     host: MemberHost, directory: Path, slot_count: int
