@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from mimocorb_dist.ring import METADATA_DTYPE, BufferReader, BufferSpec, Ring
+from mimocorb_dist.ring import METADATA_DTYPE, BufferSpec, ClassicFigures, Ring
 from mimocorb_dist.ring.runtime import RuntimeDirectory
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class mimoBuffer(Ring):
         made = Ring.create(directory.path, spec)
         super().__init__(made.path)
         made.close()
+        self._figures = ClassicFigures(self.statistics())
         self.data_length = data_length
         self.data_dtype = spec.data_dtype
         self.data_example: npt.NDArray[Any] = np.zeros(data_length, spec.data_dtype)
@@ -64,7 +65,7 @@ class mimoBuffer(Ring):
 
     def get_stats(self) -> dict[str, Any]:
         """Return the classic figures of the buffer."""
-        return BufferReader(self).get_stats()
+        return self._figures.of(self.statistics())
 
     def send_flush_event(self) -> None:
         """End the stream, whoever writes it."""

@@ -6,7 +6,7 @@ from .layout import METADATA_DTYPE, BufferSpec
 from .observer import BufferObserver
 from .reader import BufferReader
 from .ring import Event, Recovery, Ring
-from .statistics import BufferStatistics
+from .statistics import BufferStatistics, ClassicFigures
 from .writer import BufferWriter
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "BufferSpec",
     "BufferStatistics",
     "BufferWriter",
+    "ClassicFigures",
     "EndOfStream",
     "Event",
     "Interface",

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from .statistics import ClassicFigures
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -105,6 +107,7 @@ class Interface:
         self.data_example = ring.data_example
         self.metadata_example = ring.metadata_example
         self.is_shutdown = _Flag(ring)
+        self._figures = ClassicFigures(ring.statistics())
         self._views: list[tuple[npt.NDArray[np.void], npt.NDArray[Any]] | None] = [None] * ring.slot_count
 
     def _view(self, slot: int) -> tuple[npt.NDArray[np.void], npt.NDArray[Any]]:
@@ -115,14 +118,8 @@ class Interface:
         return view
 
     def get_stats(self) -> dict[str, Any]:
-        """Return the classic figures of the buffer."""
-        record = self.ring.statistics()
-        return {
-            "event_count": record.written,
-            "filled_slots": record.fill,
-            "empty_slots": 1.0 - record.fill,
-            "flush_event_received": record.ended,
-        }
+        """Return the classic figures of the buffer; rate (1/s) and dead time (share) since the last call."""
+        return self._figures.of(self.ring.statistics())
 
     def close(self) -> None:
         """Give back what this end holds. Closing twice is harmless."""

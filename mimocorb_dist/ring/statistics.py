@@ -72,3 +72,32 @@ class BufferStatistics:
     def to_dict(self) -> dict[str, Any]:
         """Return the record as plain values, for messages and files."""
         return asdict(self)
+
+
+class ClassicFigures:
+    """The figures of a buffer as mimoCoRB2 names them.
+
+    Parameters
+    ----------
+    now
+        The buffer's statistics at the beginning.
+    """
+
+    def __init__(self, now: BufferStatistics) -> None:
+        self._before = now
+
+    def of(self, now: BufferStatistics) -> dict[str, Any]:
+        """Return the figures of this moment; rate (1/s) and dead time (share) since the last time."""
+        before, self._before = self._before, now
+        elapsed_s = max(now.time_s - before.time_s, 1e-9)
+        dead_s, live_s = now.dead_time_s - before.dead_time_s, now.live_time_s - before.live_time_s
+        return {
+            "event_count": now.written,
+            "filled_slots": now.fill,
+            "empty_slots": 1.0 - now.fill,
+            "flush_event_received": now.ended,
+            "rate": (now.written - before.written) / elapsed_s,
+            "average_deadtime": dead_s / (dead_s + live_s) if dead_s + live_s > 0 else 0.0,
+            "paused_count": now.discarded_while_paused,
+            "paused": now.paused,
+        }

@@ -27,7 +27,9 @@ def test_a_buffer_of_its_own():
         metadata["counter"] = 1
     with BufferObserver(buffer) as (metadata, _):
         assert metadata["counter"][0] == 1
-    assert buffer.get_stats()["event_count"] == 1
+    figures = buffer.get_stats()
+    assert (figures["event_count"], figures["paused"], figures["paused_count"]) == (1, False, 0)
+    assert figures["rate"] > 0 and figures["average_deadtime"] == 0
     with BufferReader(buffer) as (metadata, data):
         assert data["value"].tolist() == list(range(10))
     buffer.send_flush_event()
