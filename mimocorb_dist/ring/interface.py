@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 CLAIM_AHEAD_S = 1e-3
 """A reader or writer holds about as many slots in advance as it uses in this time."""
 NAP_S = 5e-5
-"""How long a reader sleeps at a time before it waits to be woken."""
-BATCH_NAPS = 5
+"""How long a reader of batches sleeps at a time before it waits to be woken."""
+TRUE_NAP_S = 1.2e-4
+"""How long that takes in truth: timers are coarse."""
+MOST_NAPS = 5
 
 
 class EndOfStream(Exception):  # noqa: N818 (it is no error)
@@ -149,24 +151,21 @@ class Pace:
 
     Parameters
     ----------
-    share
-        The most slots to claim in advance of single events: about a millisecond's worth is claimed.
-    batch_share
-        The most slots of a batch.
+    slots
+        Slots of the ring that are this end's share.
 
     Attributes
     ----------
     naps
         How often to sleep for `NAP_S` before waiting to be woken. Being woken costs the other side more than
-        all the rest, so where slots follow each other fast it is better to let some gather; where there are
-        few slots, a nap would hold up the other side.
+        publishing a batch, so where batches follow each other fast it is better to look again a little later;
+        where a large part of the ring is used up in a nap, the nap would hold up the other side.
     """
 
-    def __init__(self, share: int, batch_share: int) -> None:
-        self.share = max(1, share)
-        self.batch_share = max(1, batch_share)
-        self.count = 1
+    def __init__(self, slots: int) -> None:
         self.naps = 0
+        self._slots = slots
+        self._count = 1
         self._since_s = 0.0
 
     def next(self, now_s: float, limit: int) -> int:
@@ -174,11 +173,11 @@ class Pace:
         elapsed_s = now_s - self._since_s
         self._since_s = now_s
         if limit > 1:
-            self.naps = BATCH_NAPS if elapsed_s < CLAIM_AHEAD_S else 0
-            return min(limit, self.batch_share)
-        self.naps = int(elapsed_s < 4 * NAP_S and self.share >= 32)
-        if elapsed_s < 0.5 * CLAIM_AHEAD_S:
-            self.count = min(2 * self.count, self.share)
+            fast = elapsed_s < CLAIM_AHEAD_S and self._count * TRUE_NAP_S < 0.5 * self._slots * elapsed_s
+            self.naps = MOST_NAPS if fast else 0
+            self._count = max(1, min(limit, self._slots // 2))
+        elif elapsed_s < 0.5 * CLAIM_AHEAD_S:
+            self._count = max(1, min(2 * self._count, self._slots // 4))
         elif elapsed_s > CLAIM_AHEAD_S:
-            self.count = max(1, self.count // 2)
-        return self.count
+            self._count = max(1, self._count // 2)
+        return self._count

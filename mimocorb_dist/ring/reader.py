@@ -58,7 +58,7 @@ class BufferReader(Interface):
         self._slot = -1
         self._member = -1
         self._pid = -1
-        self._pace = Pace(ring.slot_count // 4, ring.slot_count // 2)
+        self._pace = Pace(ring.slot_count)
 
     # Single events.
 
@@ -239,4 +239,4 @@ class BufferReader(Interface):
         """Enter the member table."""
         self._member = self.ring.join(Role.READER, self._index)
         self._pid = os.getpid()
-        self._pace = Pace(self.slot_count // 4, self.slot_count // 2)
+        self._pace = Pace(self.slot_count)

@@ -74,7 +74,7 @@ class BufferWriter(Interface):
         self._closed = False
         self._member = -1
         self._pid = -1
-        self._pace = Pace(ring.slot_count // 4, ring.slot_count // 2)
+        self._pace = Pace(ring.slot_count)
         # The event published last must outlive some others, for the sake of observers.
         self._kept_back = min(ring.slot_count // 8, _MOST_KEPT_BACK)
         self._claims, self._unneeded = 0, ring.slot_count
@@ -422,7 +422,7 @@ class BufferWriter(Interface):
         self._pid = os.getpid()
         self._closed = False
         writers = max(1, self.ring.header[Header.EXPECTED_WRITERS])
-        self._pace = Pace(self.slot_count // (4 * writers), self.slot_count // (2 * writers))
+        self._pace = Pace(self.slot_count // writers)
 
     def _discard(self, count: int) -> None:
         self.ring.members[self._member * MEMBER_WORDS + Member.DISCARDED] += count
