@@ -166,7 +166,7 @@ class Pair:
         def run() -> None:
             writer = BufferWriter(self.source)
             done = 0
-            while done < count and not (stop or self._stop).is_set():
+            while done < count and not self._stop.is_set() and not (stop and stop.is_set()):
                 reserved = writer.reserve(min(256, count - done), timeout_s=0.1)
                 if reserved is None:
                     continue

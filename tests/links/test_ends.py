@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 import zmq
 
 from mimocorb_dist.links import messages
-from mimocorb_dist.ring import BufferReader, BufferWriter
-from mimocorb_dist.wire.sockets import context
-from tests.links.harness import Pair, read_all
+from mimocorb_dist.links.slots import SourceSlots, terms_of
+from mimocorb_dist.ring import BufferReader, BufferWriter, Ring
+from mimocorb_dist.wire.sockets import PEER_SILENCE_MS, context
+from tests.links.harness import NAME, RUN, Pair, read_all
 from tests.support import eventually
 
 MakePair = Callable[..., Pair]
+FRAME = messages.encode(messages.Frame(0, 1, metadata=bytes(24)))
 
 
 @pytest.mark.parametrize("release", ["read", "published"])
@@ -261,15 +265,71 @@ def test_rubbish_from_strangers_is_dropped(make_pair: MakePair) -> None:
     sender, receiver = pair.connect(lambda port: ports.append(port) or port)  # type: ignore[func-returns-value]
     with socket.create_connection(("127.0.0.1", ports[0])) as stranger:
         stranger.sendall(b"GET / HTTP/1.1\r\n\r\n" * 1000)
-        with context().socket(zmq.DEALER) as peer:
-            peer.linger = 0
-            peer.connect(f"tcp://127.0.0.1:{ports[0]}")
+        with greeted(ports[0], terms_of(pair.source, "another run", NAME)) as (peer, answer):
+            assert isinstance(answer, messages.Refuse)
             peer.send(b"rubbish")
-            peer.send_multipart([messages.encode(messages.Frame(0, 1, bytes(24))), bytes(4096)])
+            peer.send_multipart([FRAME, bytes(4096)])
+            peer.send_multipart([FRAME, b"too short"])
             peer.send(messages.encode(messages.End(0)))
+            peer.send(messages.encode(messages.Hello(terms_of(pair.source, "another run", NAME), 1, 2)))
+            answer = messages.decode(peer.recv())
+            assert isinstance(answer, messages.Refuse)
+            assert "run_id" in answer.reason, "the rest has no answer"
             pair.write(100)
             assert read_all(pair.target) == list(range(100))
     assert (sender.end(), receiver.end()) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("rubbish", "reason"),
+    [
+        ([FRAME, b"short"], r"\(24, 5\) bytes instead of \(24, 4096\)"),
+        ([FRAME], r"\(24, 0\) bytes instead of \(24, 4096\)"),
+        ([b"rubbish"], "not a message of mimocorb_dist"),
+    ],
+    ids=["a part too short", "a part too few", "no message"],
+)
+def test_a_sender_that_sends_rubbish_is_told_what_is_wrong_with_it(
+    make_pair: MakePair, rubbish: list[bytes], reason: str
+) -> None:
+    pair = make_pair()
+    port = pair.start("receive").hear("bound")["port"]
+    with greeted(port, terms_of(pair.source, RUN, NAME)) as (sender, answer):
+        assert isinstance(answer, messages.Welcome)
+        sender.send_multipart(rubbish)
+        refusal = messages.decode(sender.recv())
+        assert isinstance(refusal, messages.Refuse)
+        assert re.search(reason, refusal.reason)
+    assert pair.target.statistics().written == 0
+
+
+@contextlib.contextmanager
+def greeted(port: int, terms: messages.Terms) -> Iterator[tuple[zmq.Socket[bytes], messages.LinkMessage]]:
+    """Say hello to a receiver as a sender does; yield the socket and the answer."""
+    with context().socket(zmq.DEALER) as made:
+        made.linger = 0
+        made.rcvtimeo = 10_000
+        made.connect(f"tcp://127.0.0.1:{port}")
+        made.send(messages.encode(messages.Hello(terms, 1, 1)))
+        yield made, messages.decode(made.recv())
+
+
+@pytest.mark.parametrize("data_bytes", [1000, 68_000, 3 << 20])
+@pytest.mark.parametrize("order", ["in order", "scattered"])
+def test_no_part_of_the_data_keeps_a_slow_network_busy_for_longer_than_a_peer_may_be_silent(
+    make_pair: MakePair, data_bytes: int, order: str
+) -> None:
+    pair = make_pair(data_bytes=data_bytes, slots=20)
+    if order == "scattered":
+        scatter(pair.source)
+    source = SourceSlots(Ring.open(pair.source.path), "readers")
+    pair.write(20).join()
+    slots = source.take(20)
+    parts = list(source.data(slots))
+    assert b"".join(parts) == b"".join(bytes(pair.source.data_bytes(slot, 1)) for slot in slots.tolist())
+    assert max(map(len, parts)) < 150_000 * PEER_SILENCE_MS / 1000
+    del parts
+    source.close()
 
 
 def test_a_port_in_use_is_an_error_that_names_it(make_pair: MakePair) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from mimocorb_dist.links import messages, sender_state
+from mimocorb_dist.links import sender_state
 from mimocorb_dist.links.messages import (
     Bye,
     Done,
@@ -25,235 +23,20 @@ from mimocorb_dist.links.messages import (
 )
 from mimocorb_dist.links.protocol import (
     Broken,
-    CloseRing,
     Connecting,
-    DropFrames,
-    Exhausted,
     Fail,
-    Finish,
+    Garbled,
     Incoming,
-    Keep,
     LimitReached,
-    ReceiverAction,
-    ReceiverInput,
     Reconnect,
-    Release,
     ReleaseMode,
-    Reserved,
     Send,
-    SenderAction,
-    SenderInput,
-    Store,
-    Taken,
     Tick,
     TurnedAway,
 )
 from mimocorb_dist.links.receiver_state import FAREWELL_S, ReceiverState
 from mimocorb_dist.links.sender_state import FLIGHT_FRAMES, GREETING_S, Phase, SenderState
-
-STRIDE = sender_state.FRAME_BYTES // 3 - sender_state.METADATA_BYTES
-"""Three events fill a frame, so that a short test has many."""
-TERMS = Terms("run", "raw@a->b", "<f4", 10, STRIDE, "little")
-NO_RANGES = np.empty((0, 2), np.int64)
-
-
-class Connection:
-    """One ZeroMQ connection: two queues that lose their contents when it breaks."""
-
-    def __init__(self, peer: bytes) -> None:
-        self.peer = peer
-        self.to_receiver: deque[tuple[bytes, list[int]]] = deque()
-        self.to_sender: deque[bytes] = deque()
-
-
-class Simulation:
-    """Both ends, a source and a target ring, and the network between them."""
-
-    def __init__(self, source_slots: int, target_slots: int, mode: ReleaseMode, competing: bool) -> None:
-        self.now_s = 100.0
-        self.mode: ReleaseMode = mode
-        self.sender = SenderState(TERMS, 77, source_slots)
-        self.sender.window.competing = competing
-        self.receiver = ReceiverState(TERMS, target_slots, mode)
-        self.source_free = list(range(source_slots))
-        self.source: dict[int, int] = {}  # slot: event
-        self.ready: deque[int] = deque()
-        self.produced = 0
-        self.exhausted_told = False
-        self.ended = False
-        self.target_free = deque(range(target_slots))
-        self.target: dict[int, int] = {}
-        self.delivered: list[int] = []
-        self.finished_reading: set[int] = set()
-        self.kept: deque[list[int]] = deque()
-        self.payload: list[int] = []
-        self.connection: Connection | None = None
-        self.reconnect_wanted = True
-        self.connections = 0
-        self.stale: deque[tuple[bytes, bytes, list[int]]] = deque()
-        self.sender_finished = self.receiver_finished = self.ring_closed = False
-        self.failures: list[str] = []
-
-    # -- what the rings and the network do
-
-    def produce(self, count: int) -> None:
-        for _ in range(min(count, len(self.source_free))):
-            slot = self.source_free.pop(0)
-            self.source[slot] = self.produced
-            self.produced += 1
-            self.ready.append(slot)
-
-    def take(self, count: int) -> bool:
-        count = min(count, self.sender.room, len(self.ready))
-        if count > 0:
-            self.sender_does(Taken(np.array([self.ready.popleft() for _ in range(count)])))
-        if self.ended and not self.ready and not self.exhausted_told:
-            self.exhausted_told = True
-            self.sender_does(Exhausted())
-            return True
-        return count > 0
-
-    def connect(self) -> bool:
-        if not self.reconnect_wanted or self.sender_finished:
-            return False
-        self.reconnect_wanted = False
-        self.connections += 1
-        self.connection = Connection(b"peer%d" % self.connections)
-        self.sender_does(Connecting())
-        return True
-
-    def cut(self, late: int, tell_receiver: bool) -> None:
-        """Break the connection; the receiver still finds the first `late` messages of it in its queue."""
-        old = self.connection
-        if old is None:
-            return
-        self.connection = None
-        self.stale.extend((old.peer, data, payload) for data, payload in list(old.to_receiver)[:late])
-        if tell_receiver:
-            self.receiver_does(Broken(old.peer))
-        self.sender_does(Broken())
-
-    def to_receiver(self) -> bool:
-        if self.connection is None or not self.connection.to_receiver or self.receiver_finished:
-            return False
-        data, self.payload = self.connection.to_receiver.popleft()
-        self.receiver_does(Incoming(messages.decode(data), self.connection.peer))
-        return True
-
-    def stale_to_receiver(self) -> bool:
-        if not self.stale or self.receiver_finished:
-            return False
-        peer, data, self.payload = self.stale.popleft()
-        self.receiver_does(Incoming(messages.decode(data), peer))
-        return True
-
-    def to_sender(self) -> bool:
-        if self.connection is None or not self.connection.to_sender:
-            return False
-        self.sender_does(Incoming(messages.decode(self.connection.to_sender.popleft())))
-        return True
-
-    def reserve(self, count: int) -> bool:
-        count = min(count, self.receiver.wanted, len(self.target_free))
-        if count > 0:
-            self.receiver_does(Reserved(np.array([self.target_free.popleft() for _ in range(count)])))
-        return count > 0
-
-    def read(self, place: int) -> bool:
-        """A reader of the target ring is done with one of its events."""
-        if not self.target:
-            return False
-        slot = list(self.target)[place % len(self.target)]
-        self.finished_reading.add(self.target.pop(slot))
-        self.target_free.append(slot)
-        return True
-
-    # -- doing what the machines say
-
-    def sender_does(self, given: SenderInput) -> None:
-        for action in self.sender.handle(given, self.now_s):
-            self.sender_action(action)
-
-    def sender_action(self, action: SenderAction) -> None:
-        match action:
-            case Send(message=message, slots=slots):
-                assert self.connection is not None
-                payload = [self.source[slot] for slot in slots.tolist()]
-                self.connection.to_receiver.append((messages.encode(message), payload))
-            case Release(slots=slots):
-                for slot in slots.tolist():
-                    event = self.source.pop(slot)
-                    assert event in (self.finished_reading if self.mode == "read" else self.delivered)
-                    self.source_free.append(slot)
-            case Reconnect(pause_s=pause_s):
-                assert pause_s <= 1.0
-                self.connection = None
-                self.reconnect_wanted = True
-            case Finish():
-                self.sender_finished = True
-            case Fail(reason=reason):
-                self.failures.append(reason)
-
-    def receiver_does(self, given: ReceiverInput) -> None:
-        for action in self.receiver.handle(given, self.now_s):
-            self.receiver_action(action)
-
-    def flush(self) -> None:
-        if not self.receiver_finished:
-            for action in self.receiver.flush(self.now_s):
-                self.receiver_action(action)
-
-    def receiver_action(self, action: ReceiverAction) -> None:
-        match action:
-            case Send(message=message, peer=peer):
-                if self.connection is not None and peer == self.connection.peer:
-                    self.connection.to_sender.append(messages.encode(message))
-            case Keep():
-                self.kept.append(self.payload)
-            case Store(offset=offset, slots=slots, last=last):
-                events = self.kept[0][offset : offset + len(slots)]
-                assert len(events) == len(slots)
-                assert last == (offset + len(slots) == len(self.kept[0]))
-                if last:
-                    self.kept.popleft()
-                self.delivered.extend(events)
-                self.target.update(zip(slots.tolist(), events, strict=True))
-            case DropFrames():
-                for events in self.kept:
-                    self.delivered.extend(events)
-                self.kept.clear()
-            case CloseRing():
-                assert not self.ring_closed
-                self.ring_closed = True
-            case Finish():
-                self.receiver_finished = True
-            case TurnedAway(reason=reason):
-                self.failures.append(reason)
-
-    def run_to_the_end(self) -> None:
-        """Let everything happen that can, without further breaks."""
-        self.ended = True
-        idle = 0
-        for _ in range(3_000):
-            if self.sender_finished and self.receiver_finished:
-                return
-            self.now_s += 0.01
-            busy = [
-                self.connect(),
-                self.take(1000),
-                self.stale_to_receiver(),
-                self.to_receiver(),
-                self.to_sender(),
-            ]
-            busy += [self.read(0), self.reserve(1000)]
-            self.flush()
-            idle = 0 if any(busy) else idle + 1
-            if idle > 3:
-                self.now_s += max(GREETING_S, FAREWELL_S)
-                self.sender_does(Tick())
-                if not self.receiver_finished:
-                    self.receiver_does(Tick())
-        raise AssertionError(f"does not end: {vars(self.sender)}, {vars(self.receiver)}")
+from tests.links.simulation import NO_RANGES, STRIDE, TERMS, Simulation
 
 
 class LinkMachine(RuleBasedStateMachine):
@@ -307,9 +90,38 @@ class LinkMachine(RuleBasedStateMachine):
             simulation.to_sender()
 
     @precondition(lambda self: self.simulation.connection is not None)
-    @rule(late=st.integers(0, 5), tell_receiver=st.booleans())
-    def cut(self, late: int, tell_receiver: bool) -> None:
-        self.simulation.cut(late, tell_receiver)
+    @rule(late=st.integers(0, 5))
+    def cut(self, late: int) -> None:
+        self.simulation.cut(late)
+
+    @precondition(lambda self: self.simulation.connection is not None)
+    @rule()
+    def sender_breaks(self) -> None:
+        self.simulation.sender_breaks()
+
+    @rule(place=st.integers(-3, -1), late=st.integers(0, 5), answers=st.integers(0, 3), noticed=st.booleans())
+    def receiver_breaks(self, place: int, late: int, answers: int, noticed: bool) -> None:
+        self.simulation.receiver_breaks(place, late, answers, noticed)
+
+    @rule()
+    def receiver_notices(self) -> None:
+        """From now on, what it says to those who are gone fails."""
+        for connection in self.simulation.connections.values():
+            connection.noticed = True
+
+    @precondition(lambda self: self.simulation.connection is not None)
+    @rule(times=st.integers(1, 4))
+    def sender_is_slow_to_read(self, times: int) -> None:
+        if self.simulation.connection is not None:
+            self.simulation.connection.full += times
+
+    @rule(place=st.integers(-3, -1))
+    def stranger_sends_rubbish(self, place: int) -> None:
+        """Also one that was the sender's connection once."""
+        known = [peer for peer in self.simulation.connections if peer != self.simulation.receiver.peer]
+        peer = known[place % len(known)] if known else b"stranger"
+        actions = self.simulation.receiver.handle(Garbled("rubbish", peer), self.simulation.now_s)
+        assert actions == [TurnedAway("rubbish")]
 
     @rule(times=st.integers(1, 5))
     def to_receiver(self, times: int) -> None:
@@ -321,10 +133,10 @@ class LinkMachine(RuleBasedStateMachine):
         for _ in range(times):
             self.simulation.to_sender()
 
-    @precondition(lambda self: self.simulation.stale)
-    @rule()
-    def stale_to_receiver(self) -> None:
-        self.simulation.stale_to_receiver()
+    @rule(place=st.integers(0, 2), times=st.integers(1, 4))
+    def old_to_receiver(self, place: int, times: int) -> None:
+        for _ in range(times):
+            self.simulation.old_to_receiver(place)
 
     @rule()
     def flush(self) -> None:
@@ -348,6 +160,7 @@ class LinkMachine(RuleBasedStateMachine):
     @rule()
     def end_of_stream(self) -> None:
         self.simulation.ended = True
+        self.simulation.take(12)
 
     @invariant()
     def once_and_in_order(self) -> None:
@@ -395,7 +208,7 @@ class LinkMachine(RuleBasedStateMachine):
 
 TestLink = LinkMachine.TestCase
 TestLink.settings = settings(
-    max_examples=200, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=300, stateful_step_count=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
 
@@ -418,7 +231,7 @@ def test_only_what_has_not_arrived_is_sent_again() -> None:
     simulation.take(2)
     simulation.take(2)
     simulation.to_receiver()
-    simulation.cut(late=0, tell_receiver=False)
+    simulation.cut()
     simulation.connect()
     simulation.to_receiver()
     simulation.to_sender()
@@ -428,6 +241,17 @@ def test_only_what_has_not_arrived_is_sent_again() -> None:
     simulation.run_to_the_end()
     assert simulation.delivered == list(range(6))
     assert simulation.sender.resent == 2
+
+
+def test_an_end_that_was_lost_is_said_again() -> None:
+    simulation = opened()
+    simulation.produce(2)
+    simulation.ended = True
+    simulation.take(2)
+    assert simulation.sender.total == 2
+    simulation.cut(late=1)
+    simulation.run_to_the_end()
+    assert simulation.delivered == [0, 1]
 
 
 def test_releases_in_any_order_free_the_leases_one_by_one() -> None:
@@ -503,6 +327,37 @@ def test_ends_that_do_not_fit_together_are_refused_with_the_difference(name: str
     assert [type(action) for action in sender.handle(Incoming(refusal), 0.0)] == [Fail]
 
 
+def test_a_sender_that_is_slow_to_read_is_told_later_what_was_released() -> None:
+    simulation = opened()
+    simulation.produce(2)
+    simulation.take(2)
+    simulation.to_receiver()
+    assert simulation.connection is not None
+    simulation.connection.full = 2
+    simulation.flush()
+    simulation.read(0)
+    simulation.reserve(1)
+    simulation.flush()
+    assert not simulation.to_sender()
+    simulation.flush()
+    simulation.flush()
+    assert simulation.to_sender()
+    assert simulation.to_sender()
+    assert len(simulation.sender.leases) == 1
+    assert len(simulation.connections) == 1
+
+
+def test_a_sender_that_cannot_be_understood_is_turned_away_with_the_reason() -> None:
+    simulation = opened()
+    assert simulation.connection is not None
+    actions = simulation.receiver.handle(Garbled("too short", simulation.connection.peer), 0.0)
+    assert [type(action) for action in actions] == [Send, TurnedAway]
+    refusal = next(action.message for action in actions if isinstance(action, Send))
+    failure = simulation.sender.handle(Incoming(refusal), 0.0)[0]
+    assert isinstance(failure, Fail)
+    assert "too short" in failure.reason
+
+
 def test_a_new_sender_in_mid_run_is_refused() -> None:
     simulation = opened()
     simulation.produce(1)
@@ -519,7 +374,7 @@ def test_a_new_receiver_in_mid_run_is_noticed() -> None:
     simulation.to_receiver()
     simulation.flush()
     simulation.to_sender()
-    simulation.cut(0, tell_receiver=False)
+    simulation.cut()
     simulation.receiver = ReceiverState(TERMS, 8, "read")
     simulation.connect()
     simulation.to_receiver()

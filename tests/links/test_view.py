@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import threading
 import time
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 
+from mimocorb_dist.links import view
+from mimocorb_dist.links.job import LinkJob
 from mimocorb_dist.ring import BufferObserver, BufferReader, BufferSpec, BufferWriter, Ring
-from tests.links.harness import Pair
+from mimocorb_dist.wire.pipes import ControlPipe, StatusPipe
+from tests.links.harness import NAME, RUN, Pair
 from tests.links.proxy import Proxy
 from tests.support import eventually
 
@@ -113,13 +120,33 @@ def test_views_that_do_not_fit_together_say_why(make_pair: MakePair) -> None:
     assert "data_length is 200 at the sender and 100 at the receiver" in sender.hear("failed")["error"]
 
 
-def test_a_sender_whose_observers_are_gone_ends_with_its_source(make_pair: MakePair) -> None:
+def test_a_sender_whose_observers_are_gone_ends_with_its_source(
+    make_pair: MakePair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(view, "_FAREWELL_S", 0.3)
     pair = make_view(make_pair)
-    sender, receiver = pair.connect(kinds=KINDS)
+    receiver = pair.start("view-receive")
+    address = f"tcp://127.0.0.1:{receiver.hear('bound')['port']}"
     writer = BufferWriter(pair.source)
     put(writer, 0)
-    eventually(lambda: pair.target.statistics().written == 1)
-    receiver.process.kill()
-    receiver.process.wait()
-    writer.close()
-    assert sender.end() == 0
+
+    def leave() -> None:
+        eventually(lambda: pair.target.statistics().written == 1)
+        receiver.process.kill()
+        receiver.process.wait()
+        writer.close()
+
+    observers = threading.Thread(target=leave)
+    job = LinkJob(RUN, "a", NAME, "view-send", pair.source.path, address=address)
+    with contextlib.ExitStack() as pipes:
+        (status_in, status_out), (control_in, control_out) = os.pipe(), os.pipe()
+        pipes.callback(os.close, status_in)
+        pipes.callback(os.close, control_out)
+        status = pipes.enter_context(StatusPipe(status_out))
+        control = pipes.enter_context(ControlPipe(control_in))
+        sender = view.ViewSender(job, status, control)
+        observers.start()
+        sender.run()
+        observers.join()
+    assert sender.finished
+    assert sender.counts()["sent"] == 1
