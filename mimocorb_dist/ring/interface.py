@@ -156,6 +156,8 @@ class Pace:
 
     Attributes
     ----------
+    share, batch_share
+        The most slots to claim in advance of single events, and for a batch.
     naps
         How often to sleep for `NAP_S` before waiting to be woken. Being woken costs the other side more than
         publishing a batch, so where batches follow each other fast it is better to look again a little later;
@@ -164,6 +166,8 @@ class Pace:
 
     def __init__(self, slots: int) -> None:
         self.naps = 0
+        self.share = max(1, slots // 4)
+        self.batch_share = max(1, slots // 2)
         self._slots = slots
         self._count = 1
         self._since_s = 0.0
@@ -175,9 +179,9 @@ class Pace:
         if limit > 1:
             fast = elapsed_s < CLAIM_AHEAD_S and self._count * TRUE_NAP_S < 0.5 * self._slots * elapsed_s
             self.naps = MOST_NAPS if fast else 0
-            self._count = max(1, min(limit, self._slots // 2))
+            self._count = min(limit, self.batch_share)
         elif elapsed_s < 0.5 * CLAIM_AHEAD_S:
-            self._count = max(1, min(2 * self._count, self._slots // 4))
+            self._count = min(2 * self._count, self.share)
         elif elapsed_s > CLAIM_AHEAD_S:
             self._count = max(1, self._count // 2)
         return self._count

@@ -35,10 +35,19 @@ TOTAL_STEPS, STARTED, DONE, SEEN = 0, 1, 2, 3
 """Words of a scenario's ledger; from SEEN on, how often each event was seen."""
 
 
+def claim_always(count: int) -> None:
+    """Claim always as many slots for single events, however fast they are used."""
+
+    def share(self: Pace, _: float, limit: int) -> int:
+        return min(limit, self.batch_share) if limit > 1 else min(count, self.share)
+
+    Pace.next = share  # type: ignore[method-assign]
+
+
 def scenario(name: str, path: str, ledger_path: str, step: int, granularity: str) -> None:
     """Run a scenario, and die at the given step (line or opcode) of the ring's code."""
     ledger = Ledger(ledger_path)
-    Pace.next = lambda self, *_, **__: min(4, self.share)  # type: ignore[method-assign]  # claim ahead, always as many
+    claim_always(4)
     ring = Ring.open(path)
     counter = _StepCounter(step, by_opcode=granularity == "opcode")
     sys.settrace(counter.trace)
@@ -405,7 +414,7 @@ def _join(*pids: int) -> None:
 
 def read_and_fork(path: str, seen_path: str) -> None:
     """Read some events, and the rest together with a child."""
-    Pace.next = lambda self, *_, **__: 16  # type: ignore[method-assign]
+    claim_always(16)
     seen = np.memmap(seen_path, np.uint8, "r+")
     reader = BufferReader(Ring.open(path))
 
@@ -424,7 +433,7 @@ def read_and_fork(path: str, seen_path: str) -> None:
 
 def write_and_fork(path: str) -> None:
     """Write events 0 to 49 here, and 100 to 149 in a child."""
-    Pace.next = lambda self, *_, **__: 16  # type: ignore[method-assign]
+    claim_always(16)
     writer = BufferWriter(Ring.open(path))
 
     def write(first: int, last: int) -> None:

@@ -94,7 +94,11 @@ class RingMachine(RuleBasedStateMachine):
         self.pid = 1 << 23  # above those that the kernel gives
         self.patches = [
             mock.patch.object(os, "getpid", self.current_pid),
-            mock.patch.object(Pace, "next", lambda pace, *_, **__: min(ahead, pace.share)),
+            mock.patch.object(
+                Pace,
+                "next",
+                lambda pace, _, limit: min(limit, pace.batch_share) if limit > 1 else min(ahead, pace.share),
+            ),
         ]
         for patch in self.patches:
             patch.start()
