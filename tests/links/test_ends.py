@@ -17,7 +17,7 @@ import zmq
 
 from mimocorb_dist.links import messages
 from mimocorb_dist.links.slots import SourceSlots, terms_of
-from mimocorb_dist.ring import BufferReader, BufferWriter, Ring
+from mimocorb_dist.ring import BufferReader, BufferWriter, Ring, Run
 from mimocorb_dist.wire.sockets import PEER_SILENCE_MS, context
 from tests.links.harness import NAME, RUN, Pair, read_all
 from tests.support import eventually
@@ -79,7 +79,7 @@ def test_slots_in_any_order_are_gathered_and_scattered(make_pair: MakePair, data
     assert (sender.end(), receiver.end()) == (0, 0)
 
 
-def scatter(ring: object) -> None:
+def scatter(ring: Ring) -> None:
     """Make the free slots of a ring come in a wild order."""
     writer, reader = BufferWriter(ring), BufferReader(ring)
     runs = []
@@ -115,7 +115,7 @@ def test_an_event_is_leased_until_the_reader_of_its_copy_has_released_it(make_pa
     sender, _ = pair.connect()
     pair.write(5)
     reader = BufferReader(pair.target)
-    runs = []
+    runs: list[Run] = []
     while sum(run.count for run in runs) < 5:
         run = reader.take(8, timeout_s=10)
         assert run is not None
@@ -198,7 +198,7 @@ def test_a_slow_reader_far_away_does_not_starve_a_fast_one_here(make_pair: MakeP
     here: list[int] = []
     there: list[int] = []
 
-    def read(ring: object, counters: list[int], pause_s: float) -> None:
+    def read(ring: Ring, counters: list[int], pause_s: float) -> None:
         reader = BufferReader(ring)
         while True:
             with reader as (metadata, _):
@@ -272,9 +272,9 @@ def test_rubbish_from_strangers_is_dropped(make_pair: MakePair) -> None:
             peer.send_multipart([FRAME, b"too short"])
             peer.send(messages.encode(messages.End(0)))
             peer.send(messages.encode(messages.Hello(terms_of(pair.source, "another run", NAME), 1, 2)))
-            answer = messages.decode(peer.recv())
-            assert isinstance(answer, messages.Refuse)
-            assert "run_id" in answer.reason, "the rest has no answer"
+            refusal = messages.decode(peer.recv())
+            assert isinstance(refusal, messages.Refuse)
+            assert "run_id" in refusal.reason, "the rest has no answer"
             pair.write(100)
             assert read_all(pair.target) == list(range(100))
     assert (sender.end(), receiver.end()) == (0, 0)
