@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from mimocorb_dist.links.leases import Ranges
 
 _RANGE_DTYPE = np.dtype("<i8")
+METADATA_BYTES = 24
+PART_BYTES = 1 << 19
+"""Longest part of a message: a peer counts as alive when a part has arrived, also on a slow network."""
 
 
 @dataclass(frozen=True)

@@ -194,7 +194,7 @@ class LinkReceiver(End):
                 log.info("link %s: the sender cannot be reached (%s)", self.job.link, error)
                 self._do(Broken(send.peer), now_s)
                 continue
-            if len(self._unsent) < _MOST_UNSENT:  # strangers may send and never read
+            if send.peer == self.state.peer or len(self._unsent) < _MOST_UNSENT:  # strangers may never read
                 self._unsent.append(send)
 
     def close(self) -> None:

@@ -14,7 +14,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mimocorb_dist.links.leases import LeaseTable, Numbers, from_ranges
-from mimocorb_dist.links.messages import Bye, Done, End, Frame, Hello, Refuse, Released, Welcome
+from mimocorb_dist.links.messages import (
+    METADATA_BYTES,
+    PART_BYTES,
+    Bye,
+    Done,
+    End,
+    Frame,
+    Hello,
+    Refuse,
+    Released,
+    Welcome,
+)
 from mimocorb_dist.links.protocol import (
     Broken,
     Connecting,
@@ -34,7 +45,6 @@ if TYPE_CHECKING:
     from mimocorb_dist.links.messages import LinkMessage, Terms
     from mimocorb_dist.links.protocol import SenderAction, SenderInput
 
-METADATA_BYTES = 24
 FRAME_BYTES = 1 << 20
 FLIGHT_BYTES = 8 * FRAME_BYTES
 """Data under way at one time: enough to keep both ends busy, little enough to stay in their caches."""
@@ -98,7 +108,8 @@ class SenderState:
         self._flight: deque[int] = deque()  # for each frame under way the number after its last event
         self._pause_s = SHORTEST_PAUSE_S
         self._greeted_s = 0.0
-        self.frame_events = max(1, FRAME_BYTES // (terms.stride + METADATA_BYTES))
+        largest = min(FRAME_BYTES // (terms.stride + METADATA_BYTES), PART_BYTES // METADATA_BYTES)
+        self.frame_events = max(1, largest)
         self._flight_events = max(2, FLIGHT_BYTES // terms.stride)
 
     @property

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from mimocorb_dist.links.leases import NO_NUMBERS, Numbers
-from mimocorb_dist.links.messages import Terms
+from mimocorb_dist.links.messages import PART_BYTES, Terms
 from mimocorb_dist.ring import METADATA_DTYPE, BufferReader, BufferWriter, EndOfStream, Ring, Run
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 Bytes: TypeAlias = memoryview | bytes
 
-PART_BYTES = 1 << 18
-"""Longest part of a message: a peer counts as alive when a part has arrived, also on a slow network."""
 _ASCENDING = np.arange(1 << 16, dtype=np.int64)
 _WORTH_A_PART_BYTES = 1 << 16
 """From this size on, a message part of its own costs less than copying."""

@@ -16,8 +16,8 @@ from mimocorb_dist.errors import LinkError, WireError
 from mimocorb_dist.links import messages
 from mimocorb_dist.links.connection import MAX_PART_BYTES, Connection
 from mimocorb_dist.links.end import FAREWELL_MS, LONGEST_WAIT_S, End
-from mimocorb_dist.links.messages import Bye, Done, Frame, Hello, LinkMessage, Look, Refuse
-from mimocorb_dist.links.slots import PART_BYTES, TargetSlots, terms_of
+from mimocorb_dist.links.messages import PART_BYTES, Bye, Done, Frame, Hello, LinkMessage, Look, Refuse
+from mimocorb_dist.links.slots import TargetSlots, terms_of
 from mimocorb_dist.ring import METADATA_DTYPE, BufferObserver, Ring
 from mimocorb_dist.wire.messages import SAME_VERSION
 from mimocorb_dist.wire.sockets import data_receiver

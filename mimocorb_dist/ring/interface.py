@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 CLAIM_AHEAD_S = 1e-3
 """A reader or writer holds about as many slots in advance as it uses in this time."""
 NAP_S = 5e-5
-"""How long a reader of batches sleeps at a time before it waits to be woken."""
+"""How long a reader of batches sleeps at least before it waits to be woken."""
 TRUE_NAP_S = 1.2e-4
 """How long that takes in truth: timers are coarse."""
 MOST_NAPS = 5
@@ -158,14 +158,15 @@ class Pace:
     ----------
     share, batch_share
         The most slots to claim in advance of single events, and for a batch.
-    naps
-        How often to sleep for `NAP_S` before waiting to be woken. Being woken costs the other side more than
-        publishing a batch, so where batches follow each other fast it is better to look again a little later;
-        where a large part of the ring is used up in a nap, the nap would hold up the other side.
+    naps, nap_s
+        How often, and how long in s, to sleep before waiting to be woken. Being woken costs the other side more
+        than publishing a batch, so where batches follow each other fast it is better to look again a little
+        later; where a large part of the ring is used up in a nap, the nap would hold up the other side.
     """
 
     def __init__(self, slots: int) -> None:
         self.naps = 0
+        self.nap_s = NAP_S
         self.share = max(1, slots // 4)
         self.batch_share = max(1, slots // 2)
         self._slots = slots
@@ -179,6 +180,7 @@ class Pace:
         if limit > 1:
             fast = elapsed_s < CLAIM_AHEAD_S and self._count * TRUE_NAP_S < 0.5 * self._slots * elapsed_s
             self.naps = MOST_NAPS if fast else 0
+            self.nap_s = max(NAP_S, 0.25 * elapsed_s)
             self._count = min(limit, self.batch_share)
         elif elapsed_s < 0.5 * CLAIM_AHEAD_S:
             self._count = min(2 * self._count, self.share)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .interface import NAP_S, EndOfStream, Interface, Pace, Run
+from .interface import EndOfStream, Interface, Pace, Run
 from .layout import Group, Role
 from .table import pop_run
 from .tokens import SLOT_BITS, WAKE, pack_token
@@ -203,7 +203,7 @@ class BufferReader(Interface):
                     break
             if naps:
                 naps -= 1
-                time.sleep(NAP_S)
+                time.sleep(self._pace.nap_s)
             else:
                 self._queue.wait(timeout_s)
         return slots

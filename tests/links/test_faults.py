@@ -170,7 +170,7 @@ def test_while_the_connection_is_broken_the_source_fills_and_no_further(make_pai
 def test_a_slow_network_is_not_taken_for_a_broken_one(make_pair: MakePair) -> None:
     pair = make_pair(data_bytes=68_000)
     receiver = pair.start("receive")
-    with Proxy(receiver.hear("bound")["port"], bytes_a_second=300_000) as proxy:
+    with Proxy(receiver.hear("bound")["port"], bytes_a_second=450_000) as proxy:
         pair.write(15)  # as many as one frame holds: it is under way for longer than a peer may be silent
         sender = pair.start("send", address=f"tcp://127.0.0.1:{proxy.port}")
         eventually(lambda: pair.target.statistics().written == 15 or proxy.connections > 1, 20)
