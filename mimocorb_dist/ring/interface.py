@@ -159,9 +159,9 @@ class Pace:
     share, batch_share
         The most slots to claim in advance of single events, and for a batch.
     naps, nap_s
-        How often, and how long in s, to sleep before waiting to be woken. Being woken costs the other side more
-        than publishing a batch, so where batches follow each other fast it is better to look again a little
-        later; where a large part of the ring is used up in a nap, the nap would hold up the other side.
+        How often, and how long in s, to sleep before waiting to be woken. Being woken costs the other side
+        more than publishing a batch, so where batches follow each other fast it is better to look again a
+        little later; where a large part of the ring is used up in a nap, the nap would hold up the other side.
     """
 
     def __init__(self, slots: int) -> None:
