@@ -12,7 +12,7 @@ import zmq
 from mimocorb_dist.errors import WireError
 from mimocorb_dist.links import messages
 from mimocorb_dist.links.connection import MAX_PART_BYTES
-from mimocorb_dist.links.end import FAREWELL_MS, End
+from mimocorb_dist.links.end import FAREWELL_MS, LONGEST_WAIT_S, End
 from mimocorb_dist.links.protocol import (
     Broken,
     CloseRing,
@@ -28,7 +28,7 @@ from mimocorb_dist.links.protocol import (
     Tick,
     TurnedAway,
 )
-from mimocorb_dist.links.receiver_state import ReceiverState
+from mimocorb_dist.links.receiver_state import TELL_S, ReceiverState
 from mimocorb_dist.links.slots import TargetSlots, terms_of
 from mimocorb_dist.ring import METADATA_DTYPE, Ring
 from mimocorb_dist.wire.sockets import data_receiver, readable
@@ -90,6 +90,11 @@ class LinkReceiver(End):
         """Obey the node: ``go`` is acknowledged, work has begun already."""
         if order.get("do") == "go":
             self.say("running")
+
+    @property
+    def wait_s(self) -> float:
+        """How long the next turn may wait for something to be ready."""
+        return TELL_S if self.state.untold and self.state.peer is not None else LONGEST_WAIT_S
 
     def turn(self, ready: dict[Any, int], now_s: float) -> None:
         """Receive, store, reserve, and tell the sender."""

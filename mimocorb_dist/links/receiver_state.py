@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from mimocorb_dist.links.messages import LinkMessage, Terms
     from mimocorb_dist.links.protocol import ReceiverAction, ReceiverInput, ReleaseMode
 
+TELL_S = 1e-3
+"""How long to wait for releases before the sender is told of nothing but that events have been stored."""
 FAREWELL_S = 30.0
 """How long a receiver that is done waits for a sender whose connection broke before the last words."""
 
@@ -80,6 +82,7 @@ class ReceiverState:
         self._offset = 0  # events of the oldest of them that have been stored
         self._released: list[Numbers] = []  # not yet told to the sender
         self._told = 0  # events known to the sender as stored
+        self._untold_s: float | None = None  # since when it has not known of others
         self.peer: bytes | None = None
         self._greeting = (0, 0)
         self._done_s: float | None = None
@@ -92,6 +95,11 @@ class ReceiverState:
         if self.release == "read":
             return self.capacity - self._free_count
         return self.received - self.stored
+
+    @property
+    def untold(self) -> bool:
+        """Whether the sender does not know yet that events have been stored."""
+        return self.stored != self._told
 
     @property
     def held(self) -> Ranges:
@@ -125,7 +133,10 @@ class ReceiverState:
     def flush(self, now_s: float) -> list[ReceiverAction]:
         """Tell the sender what was stored and released since the last time; end the stream at its end."""
         actions: list[ReceiverAction] = []
-        if self.peer is not None and (self._released or self.stored != self._told):
+        if self._untold_s is None and self.untold:
+            self._untold_s = now_s
+        overdue = self.untold and self._untold_s is not None and now_s - self._untold_s >= TELL_S
+        if self.peer is not None and (self._released or overdue):
             actions.append(Send(Released(self.stored, self._take_released(), self.readers), self.peer))
         if self.total is not None and not self.closed and len(self.held) == 0:
             self.closed = True
@@ -227,7 +238,7 @@ class ReceiverState:
     def _take_released(self) -> Ranges:
         released = to_ranges(np.concatenate(self._released)) if self._released else NO_RANGES
         self._released.clear()
-        self._told = self.stored
+        self._told, self._untold_s = self.stored, None
         return released
 
     def _turn_away(self, peer: bytes, reason: str) -> list[ReceiverAction]:

@@ -161,7 +161,7 @@ class Pace:
     naps, nap_s
         How often, and how long in s, to sleep before waiting to be woken. Being woken costs the other side
         more than publishing a batch, so where batches follow each other fast it is better to look again a
-        little later; where a large part of the ring is used up in a nap, the nap would hold up the other side.
+        little later; but where a nap uses up a large part of the ring, it would hold up the other side.
     """
 
     def __init__(self, slots: int) -> None:

@@ -90,6 +90,7 @@ class Simulation:
         self.unsent: deque[Send] = deque()
         self.sender_finished = self.receiver_finished = self.ring_closed = False
         self.failures: list[str] = []
+        self.reserve(target_slots)  # as the end does before it listens to anybody
 
     # -- what the rings and the network do
 

@@ -34,7 +34,7 @@ from mimocorb_dist.links.protocol import (
     Tick,
     TurnedAway,
 )
-from mimocorb_dist.links.receiver_state import FAREWELL_S, ReceiverState
+from mimocorb_dist.links.receiver_state import FAREWELL_S, TELL_S, ReceiverState
 from mimocorb_dist.links.sender_state import FLIGHT_FRAMES, GREETING_S, Phase, SenderState
 from tests.links.simulation import NO_RANGES, STRIDE, TERMS, Simulation
 
@@ -327,6 +327,23 @@ def test_ends_that_do_not_fit_together_are_refused_with_the_difference(name: str
     assert [type(action) for action in sender.handle(Incoming(refusal), 0.0)] == [Fail]
 
 
+def test_what_is_only_stored_is_told_a_little_later_and_releases_at_once() -> None:
+    simulation = opened()
+    simulation.produce(2)
+    simulation.take(1)
+    simulation.to_receiver()
+    simulation.flush()
+    assert not simulation.to_sender()
+    simulation.now_s += TELL_S
+    simulation.flush()
+    assert simulation.to_sender()
+    simulation.read(0)
+    simulation.reserve(1)
+    simulation.flush()
+    assert simulation.to_sender()
+    assert not simulation.sender.leases
+
+
 def test_a_sender_that_is_slow_to_read_is_told_later_what_was_released() -> None:
     simulation = opened()
     simulation.produce(2)
@@ -334,6 +351,8 @@ def test_a_sender_that_is_slow_to_read_is_told_later_what_was_released() -> None
     simulation.to_receiver()
     assert simulation.connection is not None
     simulation.connection.full = 2
+    simulation.flush()
+    simulation.now_s += TELL_S
     simulation.flush()
     simulation.read(0)
     simulation.reserve(1)
@@ -372,6 +391,8 @@ def test_a_new_receiver_in_mid_run_is_noticed() -> None:
     simulation.produce(2)
     simulation.take(2)
     simulation.to_receiver()
+    simulation.flush()
+    simulation.now_s += TELL_S
     simulation.flush()
     simulation.to_sender()
     simulation.cut()
