@@ -164,9 +164,49 @@ def pull(address: str, size: Size) -> int:
 
 def measure_pyzmq(size: Size, seconds: float) -> float:
     """Return the events/s of bare pyzmq PUSH/PULL with the same frames."""
+    return measure(push, pull, free_address(), size, seconds)
+
+
+def push_copies(address: str, size: Size, ended: Callable[[], bool]) -> None:
+    """Do as a program that fills frames with events, sends them, and lets pyzmq take care of the memory."""
+    count = frame_events(size)
+    source = np.stack([size.event()] * size.slot_count)
+    memory = np.empty_like(source)
+    metadata = np.zeros(count, METADATA_DTYPE)
+    with zmq.Context() as context, context.socket(zmq.PUSH) as socket:
+        socket.sndhwm = 8
+        socket.connect(address)
+        while not ended():
+            for first in range(0, size.slot_count - count + 1, count):
+                memory[first : first + count].view(np.uint8)[:] = source[first : first + count].view(np.uint8)
+                frame = memory[first : first + count]
+                socket.send_multipart([HEADER, metadata.data, frame.data], copy=False)
+        socket.send(b"")
+
+
+def pull_copies(address: str, size: Size) -> int:
+    """Do as a program that receives frames and keeps their events."""
+    count, frames = frame_events(size), 0
+    places = max(1, size.slot_count // count)
+    memory = np.empty((places, count * size.event_bytes), np.uint8)
+    with zmq.Context() as context, context.socket(zmq.PULL) as socket:
+        socket.rcvhwm = 8
+        socket.bind(address)
+        while len(parts := socket.recv_multipart(copy=False)) == 3:
+            memory[frames % places] = np.frombuffer(parts[2].buffer, np.uint8)
+            frames += 1
+    return frames * count
+
+
+def measure_copying(size: Size, seconds: float) -> float:
+    """Return the events/s of pyzmq PUSH/PULL from memory to memory."""
+    return measure(push_copies, pull_copies, free_address(), size, seconds)
+
+
+def free_address() -> str:
+    """Return a loopback address with a port that is free now."""
     with zmq.Context() as context, context.socket(zmq.PULL) as probe:
-        port = probe.bind_to_random_port("tcp://127.0.0.1")
-    return measure(push, pull, f"tcp://127.0.0.1:{port}", size, seconds)
+        return f"tcp://127.0.0.1:{probe.bind_to_random_port('tcp://127.0.0.1')}"
 
 
 def latency(rate_hz: float, count: int) -> Spread:
@@ -205,13 +245,16 @@ def main() -> None:
     for size in LINKED:
         cases = {
             "pyzmq": lambda size=size: measure_pyzmq(size, arguments.seconds),
+            "copying": lambda size=size: measure_copying(size, arguments.seconds),
             "link": lambda size=size: measure_link(size, arguments.seconds),
         }
         values = interleaved(cases, arguments.repeats)
         link = Spread.of(values["link"]).median
-        row = [size.name, rate(link), rate(Spread.of(values["pyzmq"]).median)]
-        rows.append([*row, ratio(values["link"], values["pyzmq"]), f"{1e-9 * size.event_bytes * link:.2f}"])
-    report.table("Ring to ring, events/s", ["event", "link", "pyzmq", "link / pyzmq", "link GB/s"], rows)
+        medians = [rate(Spread.of(values[name]).median) for name in ("link", "pyzmq", "copying")]
+        ratios = [ratio(values["link"], values[name]) for name in ("pyzmq", "copying")]
+        rows.append([size.name, *medians, *ratios, f"{1e-9 * size.event_bytes * link:.2f}"])
+    headings = ["event", "link", "pyzmq", "copying", "link / pyzmq", "link / copying", "link GB/s"]
+    report.table("Ring to ring, and pyzmq alone, and pyzmq from memory to memory, events/s", headings, rows)
     delays = [[f"{hz} Hz", latency(hz, int(max(100, 3 * hz)))] for hz in (100, 1000)]
     report.table("From publishing to reading, ms: median (least - 99 %)", ["rate", "delay"], delays)
     memory: dict[int, float] = {}

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from .interface import EndOfStream, Interface, Pace, Run
 from .layout import Group, Role
-from .table import pop_run
+from .table import Slots, pop_run
 from .tokens import SLOT_BITS, WAKE, pack_token
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class BufferReader(Interface):
         self._freed: list[
             int
         ] = []  # tokens of released slots, pushed together when all that was taken is used
+        self._copies: npt.NDArray[Any] = np.empty((0, ring.data_length), ring.data_dtype)
         self._slot = -1
         self._member = -1
         self._pid = -1
@@ -99,24 +100,24 @@ class BufferReader(Interface):
     def batch(self, limit: int = 1024) -> Iterator[Batch | NoBatch]:
         """Wait for events, and give metadata, shape (k,), and data, shape (k, data_length), k <= `limit`.
 
-        They are views of slots that lie together, valid within the block; both are None at the end of the
+        They are valid within the block: views of slots that lie together, or copies if those that are ready
+        lie scattered, as they do when several readers or writers are at work. Both are None at the end of the
         stream. If the block raises, the events count as not read, and are delivered again.
         """
         try:
-            run = self.take(limit)
+            taken = self._take_many(limit)
         except EndOfStream:
             yield None, None
             return
-        assert run is not None  # without a time-out
         try:
-            yield run.metadata, run.data
+            yield (taken.metadata, taken.data) if isinstance(taken, Run) else self._gathered(taken)
         except GeneratorExit:
-            self.release(run)
+            self._release_many(taken)
             raise
         except BaseException:
-            self.requeue(run)
+            self._requeue_many(taken)
             raise
-        self.release(run)
+        self._release_many(taken)
 
     def take(self, limit: int = 1, timeout_s: float | None = None) -> Run | None:
         """Take events that lie together; release them in any order.
@@ -149,14 +150,11 @@ class BufferReader(Interface):
 
     def release(self, run: Run) -> None:
         """Say that taken events have been dealt with: their slots are free for writers."""
-        tokens = self._table.release_run(self._columns, run.first, run.count)
-        if len(tokens):
-            self.ring.free.push(tokens.tobytes())
+        self._release_slots(slice(run.first, run.first + run.count))
 
     def requeue(self, run: Run) -> None:
         """Give back taken events: they are delivered again, before all others, to any reader of the group."""
-        self._give_back([*range(run.first, run.first + run.count), *self._ahead])
-        self._columns.words[Group.REDELIVERED] += run.count
+        self._requeue_slots(range(run.first, run.first + run.count))
 
     def fileno(self) -> int:
         """File descriptor that is readable when there may be events."""
@@ -178,6 +176,54 @@ class BufferReader(Interface):
     def _forget(self) -> None:
         self._ahead, self._freed = [], []
         self._slot = self._member = self._pid = -1
+
+    # Batches of slots that lie scattered.
+
+    def _take_many(self, limit: int) -> Run | Slots:
+        """Take events; return a run of slots, or all that were at hand if they lie scattered."""
+        if not self._ahead:
+            slots = self._claim(limit, None)
+            if isinstance(slots, range) and len(slots) <= limit:
+                return Run(self.ring, slots.start, len(slots))
+            self._ahead[:] = reversed(slots)
+        at_hand = self._ahead[-limit:]
+        first, count = pop_run(self._ahead, limit)
+        if 2 * count >= len(at_hand):
+            return Run(self.ring, first, count)
+        del self._ahead[-len(at_hand) + count :]
+        return np.array(at_hand[::-1])
+
+    def _gathered(self, slots: Slots) -> Batch:
+        """Copy events; return metadata, shape (k,), and data, shape (k, data_length)."""
+        ring, count = self.ring, len(slots)
+        if len(self._copies) < count:
+            self._copies = np.empty((count, ring.data_length), ring.data_dtype)
+        # Numpy copies records field by field, and rows without fields at once.
+        row = np.dtype((np.void, ring.spec.data_bytes))
+        rows = np.ndarray((ring.slot_count,), row, ring.memory, ring.layout.data_offset, (ring.stride,))
+        np.take(rows, slots, out=self._copies.view(row)[:count, 0], mode="clip")
+        return ring.all_metadata[slots], self._copies[:count]
+
+    def _release_many(self, taken: Run | Slots) -> None:
+        if isinstance(taken, Run):
+            self.release(taken)
+        else:
+            self._release_slots(taken)
+
+    def _release_slots(self, slots: slice | Slots) -> None:
+        tokens = self._table.release_many(self._columns, slots)
+        if len(tokens):
+            self.ring.free.push(tokens.tobytes())
+
+    def _requeue_many(self, taken: Run | Slots) -> None:
+        if isinstance(taken, Run):
+            self.requeue(taken)
+        else:
+            self._requeue_slots(taken.tolist())
+
+    def _requeue_slots(self, slots: Sequence[int]) -> None:
+        self._give_back([*slots, *self._ahead])
+        self._columns.words[Group.REDELIVERED] += len(slots)
 
     # Claiming.
 

@@ -35,7 +35,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .layout import GROUP_WORDS, Group, Header, Layout
-from .tokens import SLOT_BITS, SLOT_MASK, TOKEN_BYTES, WAKE_VALUE, pack_token
+from .tokens import SLOT_BITS, SLOT_MASK, TOKEN_BYTES, WAKE_VALUE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,9 @@ if TYPE_CHECKING:
 Slots = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 
-_SLOT_BITS = np.uint64(SLOT_BITS)
+_SLOT_BITS, _ONE = np.uint64(SLOT_BITS), np.uint64(1)
+_ONE_WRITING = np.uint64(1 << SLOT_BITS)
+"""What a further writing adds to a slot's token."""
 _fence_lock = threading.Lock()
 
 
@@ -100,13 +102,12 @@ class SlotTable:
     def claim_free(self, tokens: bytes, member: int) -> Sequence[int]:
         """Claim for writing the slots of those tokens that are right. Under the writers' lock."""
         claimed, writer = self.claimed, self.writer
-        if len(tokens) >= _WORTH_A_RUN and (run := self._as_run(tokens)) is not None:
-            first, count, generation = run
-            if claimed[first : first + count].tobytes() == pack_token(generation) * count:
-                part = slice(first, first + count)
+        if len(tokens) >= _WORTH_A_RUN:
+            part = self._run(tokens)
+            if self._tokens(self.all_claimed, part).tobytes() == tokens:  # they are in a row, and all right
                 self.all_writer[part] = member
-                self.all_claimed[part] = generation + 1
-                return range(first, first + count)
+                self.all_claimed[part] += _ONE
+                return range(part.start, part.stop)
         slots = []
         for token in memoryview(tokens).cast("Q"):
             slot = token & SLOT_MASK
@@ -148,7 +149,7 @@ class SlotTable:
             fence()
         self.all_published[part] = time.monotonic_ns()
         self.all_written[part] = generations
-        tokens: Words = (generations << _SLOT_BITS) + self._numbers[part]
+        tokens = self._tokens(self.all_written, part)
         self.header[Header.LATEST] = int(tokens[-1])
         return tokens
 
@@ -163,13 +164,12 @@ class SlotTable:
     def claim_ready(self, group: GroupColumns, tokens: bytes, member: int) -> Sequence[int]:
         """Take for reading the slots of those tokens that are right. Under the group's lock."""
         taken, reader = group.taken, group.reader
-        if len(tokens) >= _WORTH_A_RUN and (run := self._as_run(tokens)) is not None:
-            first, count, generation = run
-            if taken[first : first + count].tobytes() == pack_token(generation - 1) * count:
-                part = slice(first, first + count)
+        if len(tokens) >= _WORTH_A_RUN:
+            part = self._run(tokens)
+            if (self._tokens(group.all_taken, part) + _ONE_WRITING).tobytes() == tokens:
                 group.all_reader[part] = member
-                group.all_taken[part] = generation
-                return range(first, first + count)
+                group.all_taken[part] += _ONE
+                return range(part.start, part.stop)
         slots = []
         for token in memoryview(tokens).cast("Q"):
             slot = token & SLOT_MASK
@@ -205,17 +205,16 @@ class SlotTable:
                 return None
         return generation << SLOT_BITS | slot
 
-    def release_run(self, group: GroupColumns, first: int, count: int) -> Words:
-        """Do the same as `release` for consecutive slots; return the tokens of those that are free now."""
-        part = slice(first, first + count)
-        generations = group.all_taken[part]
-        group.all_released[part] = generations
-        tokens = (generations << _SLOT_BITS) + self._numbers[part]
+    def release_many(self, group: GroupColumns, slots: slice | Slots) -> Words:
+        """Do the same as `release` for many slots; return the tokens of those that are free now."""
+        generations = group.all_taken[slots]
+        group.all_released[slots] = generations
+        tokens = self._tokens(group.all_taken, slots)
         if len(self.groups) > 1:
             fence()
-            free = np.ones(count, dtype=bool)
+            free = np.ones(len(tokens), dtype=bool)
             for other in self.groups:
-                free &= other.all_released[part] == generations
+                free &= other.all_released[slots] == generations
             tokens = tokens[free]
         return tokens
 
@@ -269,15 +268,14 @@ class SlotTable:
         """Count the events published or being written. Under the writers' lock."""
         return int(self.all_claimed.sum())
 
-    def _as_run(self, tokens: bytes) -> tuple[int, int, int] | None:
-        """Return first, count and generation of slots that lie together and were written equally often."""
-        start, count = int.from_bytes(tokens[:TOKEN_BYTES], sys.byteorder), len(tokens) // TOKEN_BYTES
-        lie_together = (self._numbers[:count] + np.uint64(start)).tobytes() == tokens
-        return (start & SLOT_MASK, count, start >> SLOT_BITS) if lie_together else None
-
     @staticmethod
-    def _tokens(generations: Words, slots: Slots) -> Words:
-        return generations[slots] << np.uint64(SLOT_BITS) | slots.astype(np.uint64)
+    def _run(tokens: bytes) -> slice:
+        """Return the slots in a row that tokens name if they name such."""
+        first = int.from_bytes(tokens[:TOKEN_BYTES], sys.byteorder) & SLOT_MASK
+        return slice(first, first + len(tokens) // TOKEN_BYTES)
+
+    def _tokens(self, generations: Words, slots: slice | Slots) -> Words:
+        return (generations[slots] << _SLOT_BITS) + self._numbers[slots]
 
 
 def _column(memory: memoryview, offset: int, count: int) -> tuple[memoryview, Words]:

@@ -309,6 +309,29 @@ class RingMachine(RuleBasedStateMachine):
         self.act(reader, lambda: reader.end.requeue(run))  # now it does not wait
         self.act(reader, lambda: self.read_in_block(reader, fails))
 
+    @precondition(lambda self: any(not reader.runs for reader in self.readers))
+    @rule(data=st.data(), limit=st.integers(1, 40), fails=st.booleans())
+    def read_batch(self, data: st.DataObject, limit: int, fails: bool) -> None:
+        reader = data.draw(st.sampled_from([reader for reader in self.readers if not reader.runs]))
+        run = self.act(reader, lambda: reader.end.take(1, timeout_s=0))
+        if run is None:
+            return
+        self.disturb_taken(reader)
+        self.act(reader, lambda: reader.end.requeue(run))  # now it does not wait
+        with contextlib.suppress(LookupError):
+            self.act(reader, lambda: self.read_in_batch(reader, limit, fails))
+
+    def read_in_batch(self, reader: Member, limit: int, fails: bool) -> None:
+        with reader.end.batch(limit) as (metadata, data):
+            assert 1 <= len(data) <= limit
+            events = [checked_counter(metadata[k : k + 1], data[k]) for k in range(len(data))]
+            assert len(set(events)) == len(events)
+            assert not self.released[reader.group].intersection(events)
+            if fails:
+                self.disturb_taken(reader)
+                raise LookupError
+            self.released[reader.group].update(events)
+
     def read_in_block(self, reader: Member, fails: bool) -> None:
         if fails:
             with contextlib.suppress(LookupError), reader.end:

@@ -15,6 +15,7 @@ from tests.ring.programs import COUNT
 from tests.ring.rings import (
     attached,
     check_table,
+    checked_counter,
     claimable_slots,
     fill,
     make_ring,
@@ -181,6 +182,45 @@ def test_batches_lie_together_wherever_their_events_do(directory: Path) -> None:
         seen += run.metadata["counter"].tolist()
         reader.release(run)
     assert seen == counters.tolist()
+
+
+def scatter(ring: Ring, count: int) -> None:
+    """Publish events 0 to `count` - 1 so that no two of them lie together in their order."""
+    writer = BufferWriter(ring)
+    runs = [writer.reserve(1) for _ in range(count)]
+    for counter, run in enumerate(runs[::2] + runs[1::2]):
+        assert run is not None
+        run.metadata[0], run.data[0] = (counter, counter * 0.5, counter * 0.25), payload(counter)
+        writer.publish(run)
+    writer.close()
+
+
+def test_batch_of_scattered_events_is_whole_and_in_order(directory: Path) -> None:
+    ring = make_ring(directory, 32, groups=("one", "two"))
+    scatter(ring, 24)
+    for group in ring.spec.groups:
+        reader, seen, sizes = BufferReader(ring, group), [], []
+        while True:
+            with reader.batch(10) as (metadata, data):
+                if metadata is None or data is None:
+                    break
+                seen += [checked_counter(metadata[k : k + 1], data[k]) for k in range(len(data))]
+                sizes.append(len(data))
+        assert seen == list(range(24))
+        assert max(sizes) == 10
+    check_table(ring)
+    assert ring.drained
+    assert ring.statistics().read == {"one": 24, "two": 24}
+
+
+def test_failed_batch_of_scattered_events_is_delivered_again(directory: Path) -> None:
+    ring = make_ring(directory, 16)
+    scatter(ring, 12)
+    reader = BufferReader(ring)
+    with pytest.raises(LookupError), reader.batch(8):
+        raise LookupError
+    assert ring.statistics().redelivered == 8
+    assert read_available(reader) == list(range(12))
 
 
 def test_failed_block_publishes_nothing(directory: Path) -> None:
