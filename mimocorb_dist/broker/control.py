@@ -33,8 +33,12 @@ if TYPE_CHECKING:
 
 QUIET_S = 5.0
 """A node that says nothing for so long is talked about."""
-SILENCE_S = 20.0
+SILENCE_S = 600.0
 """A node that says nothing for so long has vanished; links outlast a shorter break of the network."""
+GONE_S = 20.0
+"""The same where a break of the network is no reason to wait: see `RunControl.hung_up`."""
+HUNG_UP_S = 2.0
+"""A connection that ends so soon after a node's word was closed by its host; a cut one is given up later."""
 
 COMMANDS = ("pause", "resume", "stop", "abort")
 SCOPES = ("roots", "all")
@@ -103,7 +107,7 @@ class RunControl:
     roots
         The buffers that importers write.
     silence_s
-        How long a node may be silent before it has vanished, in s.
+        How long a node may be silent in a run before it has vanished, in s.
     epoch_s
         What a wall clock shows when `now_s` is 0, in s since 1970: reasons tell times of the day.
 
@@ -137,6 +141,8 @@ class RunControl:
         self._silence_s = silence_s
         self._epoch_s = epoch_s
         self._quiet: set[str] = set()
+        self._hung_up: set[str] = set()
+        self._hurried = False
         self._roots = roots
         self.state = State.WAITING
         self.registrations: dict[str, Registration] = {}
@@ -169,6 +175,11 @@ class RunControl:
         return self.state in (State.FINISHED, State.FAILED)
 
     @property
+    def ending(self) -> bool:
+        """Whether the run ends, or has ended, and nobody keeps it from that."""
+        return self.over or (self.state is State.DRAINING and not self.silent)
+
+    @property
     def present(self) -> list[str]:
         """Names of the nodes that are here, in the order of the setup."""
         return [
@@ -179,6 +190,16 @@ class RunControl:
     def missing(self) -> list[str]:
         """Names of the nodes that have not come yet."""
         return [node for node in self._plan.nodes if node not in self.registrations]
+
+    @property
+    def silent(self) -> list[str]:
+        """Names of the nodes that are waited for because nothing is heard of them."""
+        return [node for node in self.present if node in self._quiet]
+
+    @property
+    def closed(self) -> frozenset[str]:
+        """Names of the nodes whose processes have all ended: their last report is final."""
+        return frozenset(self._closed)
 
     @property
     def exit_status(self) -> int:
@@ -208,8 +229,9 @@ class RunControl:
                 "give the other one another name with --node, or end it"
             )
         if self.over or self._made:
+            why = f" ({'; '.join(self.reasons)})" if self.over and self.reasons else ""
             raise RefusedError(
-                f"node {node} comes too late: the run is {self.state}; start it again with the next run"
+                f"node {node} comes too late: the run is {self.state}{why}; start it again with the next run"
             )
         found = [text for other in self.registrations.values() for text in differences(other, registration)]
         self.registrations[node] = registration
@@ -225,9 +247,19 @@ class RunControl:
         """Note that a node lives."""
         if node in self.registrations:
             self._heard_s[node] = now_s
+            self._hung_up.discard(node)
             if node in self._quiet:
                 self._quiet.remove(node)
                 self._notice(f"node {node} is back")
+
+    def hung_up(self, node: str, now_s: float) -> None:
+        """Note that there is no connection to a node.
+
+        The system closes the connections of a process that ends, at once; a cut line is noticed by silence
+        only. So one that ends soon after the node's word is a sign of death, and not waited for so long.
+        """
+        if node in self.registrations and now_s - self._heard_s[node] < HUNG_UP_S:
+            self._hung_up.add(node)
 
     def leave(self, node: str) -> None:
         """Let a node go that does not want to wait any longer.
@@ -347,11 +379,12 @@ class RunControl:
         """Look at the clock: nodes that vanished, and the end of the run's time."""
         for node in self.present:
             silent_s = now_s - self._heard_s[node]
-            if silent_s > self._silence_s and node not in self._closed:
+            if silent_s > self._patience_s(node) and node not in self._closed:
                 self.node_lost(node, f"has vanished: no word since {self._time(self._heard_s[node])}")
             elif silent_s > QUIET_S and node not in self._quiet:
                 self._quiet.add(node)
-                self._notice(f"no word from node {node} for {QUIET_S:g} s; waiting for it")
+                wait = f"for up to {self._patience_s(node):g} s"
+                self._notice(f"no word from node {node} for {QUIET_S:g} s; waiting for it, {wait}")
         if self.state in (State.RUNNING, State.PAUSED):
             if self._running_since_s is None:
                 self._running_since_s = now_s
@@ -386,7 +419,10 @@ class RunControl:
             return self._pause_or_resume(name, scope)
         if name == "abort":
             return self._abort()
+        hurried, self._hurried = self._hurried, True
         if self.state is State.DRAINING:
+            if self.silent and not hurried:
+                return f"not waiting for node {', '.join(self.silent)} any longer than {GONE_S:g} s in all"
             raise RefusedError(
                 "cannot stop: the run is draining already; a second Ctrl-C on a node ends it at once"
             )
@@ -400,6 +436,11 @@ class RunControl:
         return "draining: importers end, then the buffers run empty"
 
     # Inside.
+
+    def _patience_s(self, node: str) -> float:
+        """Return how long a node may be silent: long where its return would save the run."""
+        can_wait = self.begun and not self._hurried and node not in self._hung_up
+        return self._silence_s if can_wait else min(GONE_S, self._silence_s)
 
     def _pause_or_resume(self, name: str, scope: str) -> str:
         if scope not in SCOPES:

@@ -12,7 +12,7 @@ from mimocorb_dist.runs import RunDirectory, RunRecord, allot_run_directory
 from mimocorb_dist.runs.overview import OverviewMaker
 from mimocorb_dist.wire.letters import Letter, Letters
 
-from .control import COMMANDS, MakeRun, Notice, Over, Push, RunControl
+from .control import COMMANDS, MakeRun, Notice, Over, Push, RunControl, State
 from .registration import Registration
 from .remains import Remains, died_here
 
@@ -162,6 +162,8 @@ class Broker:
         except RefusedError as error:
             self._push(request.peer, "rejected", reason=str(error))
             log.warning("refused: %s", error)
+            if self._farewells is not None:
+                self._farewells.discard(registration.node)
             return
         self._peers[registration.node] = request.peer
         self._letters[registration.node] = Letters()
@@ -180,6 +182,12 @@ class Broker:
             self._push(peer, "unknown")
             return
         self._control.heard(node, now_s)
+        if node in self._control.lost_nodes:
+            self._send(
+                node, "lost", {"reason": "the run ends without this node, which was silent for too long"}
+            )
+            if message.kind not in ("report", "closed"):
+                return  # its books still count
         if message.kind == "report":
             self._control.report(node, message.field("report", dict), now_s)
         elif message.kind == "ready":
@@ -213,6 +221,8 @@ class Broker:
         if kind == "status":
             self._reply(request, "status", overview=self._overview or self._make_overview(time.monotonic()))
             return
+        if kind == "stop" and self._control.ending and self._node_of(request) is not None:
+            return  # Ctrl-C on several nodes asks for the same
         answer = self._control.command(kind, str(fields.get("scope", "roots")))
         self._reply(request, "done", text=answer)
 
@@ -256,6 +266,8 @@ class Broker:
                 log.error("%s", error)
         overview = self._make_overview(time.monotonic())
         self._farewells = set(self._control.present)
+        if self._control.state is State.FAILED and not self._control.begun:
+            self._farewells |= set(self._control.missing)  # who comes a little later is told why
         self._last_word_s = time.monotonic() + FAREWELL_S
         for node in self._control.present:
             self._tell(
@@ -286,6 +298,7 @@ class Broker:
             reasons=tuple(control.reasons),
             aborted=control.aborted or (control.begun and bool(control.lost_nodes)),
             lost_nodes=frozenset(control.lost_nodes),
+            closed_nodes=control.closed,
             settled_nodes=frozenset(node for node, left in self._remains.items() if left.settled),
             nodes={node: registration.facts() for node, registration in control.registrations.items()},
             reports=control.reports,
@@ -315,6 +328,8 @@ class Broker:
     def _node_state(self, node: str) -> str:
         if node in self._control.lost_nodes:
             return "vanished"
+        if node in self._control.silent:
+            return "silent"
         return "here" if node in self._control.registrations else "missing"
 
     # Sending: to whom it cannot be sent is noticed by its silence.
@@ -334,13 +349,17 @@ class Broker:
             self._send(node, kind, fields, letter)
 
     def _send(self, node: str, kind: str, fields: Mapping[str, Any], letter: Letter | None = None) -> None:
-        self._push(self._peers[node], kind, **fields, **self._letters[node].stamps(letter))
+        if not self._push(self._peers[node], kind, **fields, **self._letters[node].stamps(letter)):
+            self._control.hung_up(node, time.monotonic())
 
-    def _push(self, peer: bytes, kind: str, /, **fields: Any) -> None:
+    def _push(self, peer: bytes, kind: str, /, **fields: Any) -> bool:
+        """Send a message; return whether there is a connection to its receiver."""
         try:
             self._server.push(peer, kind, **fields)
         except UnreachableError as error:
             log.info("%s: %s", kind, error)
+            return False
+        return True
 
     def _reply(self, request: Request, kind: str, /, **fields: Any) -> None:
         if (node := self._node_of(request)) is not None:

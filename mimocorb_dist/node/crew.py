@@ -306,9 +306,9 @@ class Crew:
         return counts
 
     def link_counts(self) -> dict[str, dict[str, Any]]:
-        """Return what the link ends of this node last counted."""
+        """Return what the link ends of this node last counted, and whether that is their last word."""
         return {
-            task.name: dict(member.counts)
+            task.name: {**member.counts, "final": member.said_finished}
             for task, member in self._members.items()
             if task.kind in ("send", "receive")
         }

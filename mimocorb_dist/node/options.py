@@ -32,8 +32,8 @@ class StartOptions:
     wait_s
         How long to wait for the broker and the other nodes, in s.
     silence_s
-        How long a node may be silent before the broker takes it for gone, in s; a node waits half as long
-        again for a silent broker. Breaks of the network that are shorter do no harm.
+        How long a node may be silent in a run before the broker takes it for gone, in s; a node waits half
+        as long again for a silent broker. Breaks of the network that are shorter do no harm.
     """
 
     setup: Path
@@ -43,4 +43,4 @@ class StartOptions:
     max_events: int | None = None
     max_time_s: float | None = None
     wait_s: float = DEFAULT_WAIT_S
-    silence_s: float = 20.0
+    silence_s: float = 600.0

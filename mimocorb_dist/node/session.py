@@ -14,10 +14,11 @@ import zmq
 from mimocorb_dist.errors import MimocorbError, RunError, WireError
 from mimocorb_dist.ring.runtime import RuntimeDirectory
 from mimocorb_dist.runs import RunDirectory, RunRecord, join_run_directory
+from mimocorb_dist.runs.parts import add_part
 from mimocorb_dist.runs.record import own_part, software, write_record
 from mimocorb_dist.wire.letters import Letter, Letters
 from mimocorb_dist.wire.messages import encode
-from mimocorb_dist.wire.sockets import ControlClient
+from mimocorb_dist.wire.sockets import PEER_SILENCE_MS, ControlClient
 
 from .papers import Papers
 from .work import Work
@@ -39,6 +40,11 @@ REPORT_EVERY_S = 0.5
 LAST_WORD_S = 5.0
 """How long the broker may take to end a run in which this node has nothing left to do at once."""
 FAREWELL_S = 1.0
+BRIEFLY_S = 30.0
+"""How long a silent broker is waited for where a break of the network is no reason to wait longer."""
+LINKS_STILL_S = 60.0
+"""Without a broker links in which nothing moves for so long lead nowhere; longer than `BRIEFLY_S`."""
+LOOK_AT_LINKS_S = 5.0
 NOT_BEGUN = 2
 """Exit status of a run that could not begin."""
 
@@ -95,7 +101,6 @@ class NodeSession:
         self._registered = False
         self._asked_s = self._said_s = self._heard_s = 0.0
         self._give_up_s = time.monotonic() + options.wait_s
-        self._patience_s = 1.5 * options.silence_s
         self._letters = Letters()
         self._work: Work | None = None
         self._papers: Papers | None = None
@@ -110,7 +115,9 @@ class NodeSession:
         self._told_end = self._leaving = False
         self._missing: list[str] = []
         self._told: set[str] = set()
-        self._broker_gone = False
+        self._broker_gone = self._hung_up = self._asked_to_end = False
+        self._link_counts: Mapping[str, Any] = {}
+        self._links_moved_s = 0.0
 
     # What its surroundings ask.
 
@@ -134,6 +141,7 @@ class NodeSession:
         """End in good order: the whole run, or the waiting for it."""
         if self._over:
             return
+        self._asked_to_end = True
         if self._alone and self._work is not None:
             self._work.stop()
         elif self._work is not None:
@@ -190,8 +198,21 @@ class NodeSession:
 
     # The broker.
 
+    @property
+    def _patience_s(self) -> float:
+        """How long the broker may be silent: long where its return would save the run.
+
+        The system closes the connections of a process that ends, at once; a cut line is noticed by its
+        silence only.
+        """
+        longest_s = 1.5 * self._options.silence_s
+        brief = self._hung_up or self._asked_to_end or self._work is None
+        return min(BRIEFLY_S, longest_s) if brief else longest_s
+
     def _tick(self) -> None:
         now_s = time.monotonic()
+        if 1000 * (now_s - self._heard_s) < PEER_SILENCE_MS and not self._can_send():
+            self._hung_up = True
         for letter in self._letters.overdue(now_s):
             self._send(letter.kind, letter.fields, letter)
         if not self._registered:
@@ -263,8 +284,6 @@ class NodeSession:
             self._client.socket.send_multipart([b"", encode(kind, node=self.name, **fields, **stamps)])
 
     def _report(self) -> None:
-        if self._alone:
-            return
         if self._work is None or self._closed:
             self._send("alive", {})
         elif self._can_send():
@@ -279,7 +298,7 @@ class NodeSession:
                 continue
             if message is None:
                 return
-            self._heard_s, self._broker_gone = time.monotonic(), False
+            self._heard_s, self._broker_gone, self._hung_up = time.monotonic(), False, False
             try:
                 if self._letters.read(message):
                     self._take(message)
@@ -308,6 +327,11 @@ class NodeSession:
             case "unknown" if self._work is None:
                 # Another broker has taken the place of the one that knew this node.
                 self._registered, self._letters = False, Letters()
+            case "unknown":
+                self._go_alone(f"the broker at {self._broker} serves another run")
+            case "lost":
+                self._go_alone(message.field("reason", str))
+                self._cut_links()
             case "goodbye":
                 self._end(self._status, None)
             case "refused" if self._leaving:
@@ -348,7 +372,7 @@ class NodeSession:
             self._keeper = has_broker or not run.shared
             self._run = run
             if self._keeper and not has_broker:
-                write_record(run.record, own_part(self._record().to_dict(), self.name))
+                write_record(run.record, own_part(self._record().to_dict(), [self.name]))
             if self.runtime is None:
                 self.runtime = RuntimeDirectory.create(self._run_id, self.name)
             self._leave_a_card()
@@ -408,10 +432,14 @@ class NodeSession:
         """All processes have ended, and their books are final."""
         assert self._work is not None
         self._closed = True
+        self._post("closed", report=self._work.report())
         if self._alone:
             self._finish_alone()
-        else:
-            self._post("closed", report=self._work.report())
+
+    def still_at_work(self, names: list[str]) -> None:
+        """These processes have not ended, though they are to."""
+        how = "a second Ctrl-C" if self._asked_to_end else "Ctrl-C, twice,"
+        self._say(f"still at work: {', '.join(names)}; {how} ends them at once")
 
     def say(self, text: str) -> None:
         """People want to read this."""
@@ -436,7 +464,7 @@ class NodeSession:
 
     def _own(self, content: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return what concerns this node; for the broker's node that is all."""
-        return content if self.name == self._topology.broker_node else own_part(content, self.name)
+        return content if self.name == self._topology.broker_node else own_part(content, [self.name])
 
     # The end.
 
@@ -447,7 +475,7 @@ class NodeSession:
         here = self._run is not None and self._keeper and self.name != self._topology.broker_node
         if record is not None and self._run is not None and here:
             try:
-                write_record(self._run.record, own_part(record, self.name))
+                write_record(self._run.record, own_part(record, [self.name]))
             except RunError as error:
                 self._say(str(error), error=True)
                 status = status or 1
@@ -469,20 +497,41 @@ class NodeSession:
             return
         self._reasons.append(why)
         if self._outspoken:
-            self._terminal.say(f"{why}; what is left ends in good order without it", error=True)
+            self._terminal.say(f"{self._me}{why}; what is left here ends in good order", error=True)
         if self._closed:
             self._finish_alone()
         else:
             self._work.stop()
+            self._look_at_links()
+
+    def _look_at_links(self) -> None:
+        """Cut the links when nothing has moved in them for long: nobody will tell that a node is no more."""
+        if self._work is None or self._over:
+            return
+        now_s, counts = time.monotonic(), self._work.crew.link_counts()
+        if counts != self._link_counts:
+            self._link_counts, self._links_moved_s = counts, now_s
+        if now_s - self._links_moved_s < LINKS_STILL_S:
+            self._loop.after(LOOK_AT_LINKS_S, self._look_at_links)
+        else:
+            self._cut_links()
+
+    def _cut_links(self) -> None:
+        """End all links: what they should have sent goes to the rescue files."""
+        for node in self._plan.nodes:
+            if node != self.name and self._work is not None:
+                self._work.node_lost(node)
 
     def _finish_alone(self) -> None:
-        """Write what this node knows of the run: the broker cannot do it any more."""
-        if self._run is not None and self._keeper and self._work is not None:
-            record = self._record().ended(True, datetime.now().astimezone())
+        """Bring what this node knows into the record of the run: the broker cannot do it any more."""
+        if self._run is not None:
             try:
-                write_record(self._run.record, own_part(record.to_dict(), self.name))
+                record = add_part(self._run.record, self._record(), self.name)
             except RunError as error:
                 self._say(str(error), error=True)
+            else:
+                if self._outspoken:
+                    self._terminal.conclude(self._farewell(record))
         self._end(1, None)
 
     def _record(self) -> RunRecord:
@@ -492,7 +541,7 @@ class NodeSession:
             setup=self._topology.resolved,
             run_id=self._run_id,
             started=self._started,
-            reasons=tuple(self._reasons),
+            reasons=tuple(f"{self._me}{reason}" for reason in self._reasons),
             lost_nodes=frozenset(self._plan.nodes) - {self.name},
             reports={self.name: self._work.report()} if self._work is not None else {},
         )

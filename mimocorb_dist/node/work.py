@@ -54,6 +54,9 @@ class WorkEvents(Protocol):
     def closed(self) -> None:
         """All processes have ended, and their books are final."""
 
+    def still_at_work(self, names: list[str]) -> None:
+        """These processes have not ended, though they are to."""
+
     def say(self, text: str) -> None:
         """People want to read this."""
 
@@ -372,7 +375,7 @@ class Work:
     def _tell_who_is_left(self) -> None:
         left = [task.label for task in self.crew.left]
         if left and not self._told_closed:
-            self._events.say(f"still at work: {', '.join(left)}; a second Ctrl-C ends them at once")
+            self._events.still_at_work(left)
             self._loop.after(STILL_THERE_S, self._tell_who_is_left)
 
     def _progress(self) -> None:

@@ -90,21 +90,24 @@ def buffer_books(plan: Plan, reports: Reports) -> dict[str, dict[str, Any]]:
 
 
 def link_books(plan: Plan, reports: Reports) -> dict[str, dict[str, int]]:
-    """Return the counts of all links, by name: those that the sender's node reported."""
-    return {
-        link.name: {
-            count: int(_end(reports, link.from_node, link.name, "sent").get(count, 0))
-            for count in LINK_COUNTS
-        }
-        for link in plan.links
-    }
+    """Return the counts of all links, by name: those that the sender's node reported.
+
+    ``final`` tells whether they are its last word: a sender that was killed has said none.
+    """
+    books = {}
+    for link in plan.links:
+        sender = _end(reports, link.from_node, link.name, "sent")
+        books[link.name] = {count: int(sender.get(count, 0)) for count in LINK_COUNTS}
+        books[link.name]["final"] = bool(sender.get("final"))
+    return books
 
 
 def worker_books(plan: Plan, reports: Reports) -> dict[str, dict[str, Any]]:
     """Return the counts of all workers, by name, summed over the nodes where each runs.
 
     ``node`` is a name, or the names joined by commas for a worker on several nodes; ``processes`` is the
-    number that the setup asks for, ``alive`` the number that runs now; ``ends`` tells how processes ended
+    number that the setup asks for, ``alive`` the number that runs now; ``stalled_s`` how long it has done
+    nothing though events wait for it, 0 if that is not so; ``ends`` tells how processes ended
     that were started again. A process that was killed has not told its last ``events``; the books of the ring
     that it worked on know them, if no other worker did.
     """
@@ -123,6 +126,7 @@ def worker_books(plan: Plan, reports: Reports) -> dict[str, dict[str, Any]]:
                     "events": 0,
                     "alive": 0,
                     "cpu_percent": 0.0,
+                    "stalled_s": 0.0,
                 },
             )
             book["node"] = f"{book['node']}, {node}" if book["node"] else node
@@ -130,6 +134,7 @@ def worker_books(plan: Plan, reports: Reports) -> dict[str, dict[str, Any]]:
             book["ends"] += counts.get("ends", [])
             for count in ("restarts", "errors", "alive", "cpu_percent"):
                 book[count] += counts.get(count, 0)
+            book["stalled_s"] = max(book["stalled_s"], counts.get("stalled_s", 0.0))
             rings = reports.get(node, {}).get("rings", {})
             book["events"] += max(counts.get("events", 0), _events_in_rings(node_plan, worker, rings))
     return books
@@ -166,8 +171,7 @@ def imbalances(
     plan, reports
         See `buffer_books`; the reports are the last ones, made when all processes had ended.
     lost_nodes
-        Nodes that died or vanished. The counts of their links are not compared, and of the events in their
-        buffers it is not known what became of them.
+        Nodes that died or vanished: of the events in their buffers it is not known what became of them.
     settled_nodes
         Those of them whose rings were counted when all their processes had ended: what nobody on another node
         may have read is known.
@@ -194,14 +198,14 @@ def imbalances(
                     f"{consumer.rescued} were rescued, but only {book['written']} were written"
                 )
     for link in plan.links:
-        if link.from_node not in lost_nodes and link.to_node not in lost_nodes:
-            acknowledged = _end(reports, link.from_node, link.name, "sent").get("acknowledged", 0)
-            received = _end(reports, link.to_node, link.name, "received").get("received", 0)
-            if acknowledged != received:
-                found.append(
-                    f"link {link.name}: the books do not balance: {received} received, "
-                    f"{acknowledged} acknowledged"
-                )
+        sender = _end(reports, link.from_node, link.name, "sent")
+        receiver = _end(reports, link.to_node, link.name, "received")
+        both_said_all = sender.get("final") and receiver.get("final")
+        if both_said_all and sender["acknowledged"] != receiver["received"]:
+            found.append(
+                f"link {link.name}: the books do not balance: {receiver['received']} received, "
+                f"{sender['acknowledged']} acknowledged"
+            )
     return found
 
 

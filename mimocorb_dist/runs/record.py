@@ -16,7 +16,7 @@ from .books import Reports, buffer_books, events, imbalances, link_books, worker
 from .files import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from mimocorb_dist.topology import Plan
@@ -65,6 +65,8 @@ class RunRecord:
         Nodes that died or vanished: their last report is older than their end.
     settled_nodes
         Those of them whose rings were counted when all their processes had ended.
+    closed_nodes
+        Nodes whose report is final.
     nodes
         What each node said of itself when it registered, as plain values.
     reports
@@ -81,6 +83,7 @@ class RunRecord:
     aborted: bool = False
     lost_nodes: frozenset[str] = frozenset()
     settled_nodes: frozenset[str] = frozenset()
+    closed_nodes: frozenset[str] = frozenset()
     nodes: Mapping[str, Any] | None = None
     reports: Reports | None = None
 
@@ -96,7 +99,7 @@ class RunRecord:
         buffers = {name: _buffer(book, over) for name, book in buffer_books(self.plan, reports).items()}
         workers = worker_books(self.plan, reports)
         quality, reasons = self._judge(buffers, workers)
-        return {
+        content = {
             "run": {
                 "id": self.run_id,
                 "started": self.started.isoformat(timespec="milliseconds"),
@@ -115,6 +118,19 @@ class RunRecord:
             "workers": {
                 name: {column: book[column] for column in _WORKER_COLUMNS} for name, book in workers.items()
             },
+        }
+        if not self.closed_nodes >= set(self.plan.nodes):
+            content["parts"] = self._parts()
+        return content
+
+    def _parts(self) -> dict[str, Any]:
+        """Return what a node needs that brings its word into this record later."""
+        return {
+            "closed": sorted(self.closed_nodes),
+            "settled": sorted(self.settled_nodes),
+            "aborted": self.aborted,
+            "reasons": list(self.reasons),
+            "reports": dict(self.reports or {}),
         }
 
     def write(self, path: Path) -> dict[str, Any]:
@@ -161,15 +177,16 @@ def _restarts(worker: str, book: Mapping[str, Any]) -> str:
     return f"{text}: {'; '.join(ends)}" if ends else text
 
 
-def own_part(record: Mapping[str, Any], node: str) -> dict[str, Any]:
-    """Return what concerns one node in a complete record: its buffers, workers, and links that end there."""
+def own_part(record: Mapping[str, Any], nodes: Sequence[str]) -> dict[str, Any]:
+    """Return what concerns some nodes in a complete record: buffers, workers, and links that end there."""
+    mine = set(nodes)
     return {
         **record,
         "run": {**record["run"], "process": process_mark()},
-        "buffers": {name: book for name, book in record["buffers"].items() if book["node"] == node},
-        "links": {name: book for name, book in record["links"].items() if node in _ends(name)},
+        "buffers": {name: book for name, book in record["buffers"].items() if book["node"] in mine},
+        "links": {name: book for name, book in record["links"].items() if mine & set(_ends(name))},
         "workers": {
-            name: book for name, book in record["workers"].items() if node in book["node"].split(", ")
+            name: book for name, book in record["workers"].items() if mine & set(book["node"].split(", "))
         },
     }
 

@@ -43,6 +43,8 @@ def report_text(record: Mapping[str, Any], title: str = "run") -> str:
     lines += _section("buffers", record["buffers"], _BUFFER_COLUMNS, _buffer_row)
     lines += _bottlenecks(record)
     lines += _section("links", record["links"], _LINK_COLUMNS, _link_row)
+    if run["state"] != "running" and not all(link.get("final", True) for link in record["links"].values()):
+        lines.append("  (links that were ended at once: counts up to a second older than their end)")
     lines += _section("workers", record["workers"], _WORKER_COLUMNS, _worker_row)
     return "\n".join(lines)
 
@@ -65,21 +67,51 @@ _FULL = 0.99
 
 
 def _bottlenecks(record: Mapping[str, Any]) -> list[str]:
-    """Say for buffers whose importers had to wait which workers they waited for."""
-    workers = (record.get("setup") or {}).get("Workers", {})
+    """Say for buffers whose importers had to wait what they waited for."""
+    setup = record.get("setup") or {}
+    workers, buffers = setup.get("Workers", {}), setup.get("Buffers", {})
     lines = []
     for name, book in record["buffers"].items():
         share = dead_time_share(book)
         if share is None or share < _DEAD_TIME_TOLD or book["max_fill"] < _FULL:
             continue
         full, readers = _last_full(name, record["buffers"], workers)
+        home = buffers.get(full, {}).get("node")
+        takers = [_taker(reader, workers[reader], full, home, record["links"]) for reader in readers]
+        importers = [worker for worker in workers.values() if name in worker.get("sinks", [])]
+        meaning = "dead time"
+        if importers and all(map(_is_fast_replay, importers)):
+            meaning = "a replay as fast as possible always waits so; that is no dead time of a detector"
         lines.append(
-            f"  {name}: importers waited {100 * share:.1f} % of the time for free slots; "
-            f"{full} was full: {', '.join(readers) or 'its readers'} could not keep up"
+            f"  {name}: importers waited {100 * share:.1f} % of the time for free slots ({meaning}); "
+            f"{full} was full: {' and '.join(takers) or 'its readers'} could not keep up"
         )
-    if lines:
-        lines.append("  (a replay as fast as possible always waits so; that is no dead time of a detector)")
     return lines
+
+
+def _taker(
+    name: str, worker: Mapping[str, Any], buffer: str, home: str | None, links: Mapping[str, Any]
+) -> str:
+    """Return what takes the events of a buffer to a worker: itself, or links, with their breaks."""
+    nodes = worker.get("node")
+    ends = [f"{buffer}@{home}->{node}" for node in (nodes if isinstance(nodes, list) else [nodes])]
+    ways = [way for way in links if way in ends or way in [f"{end}#{name}" for end in ends]]
+    if not ways:
+        return name
+    told = [f"{way}{_breaks(links[way])}" for way in ways]
+    return f"{name}, or the link to it, {', '.join(told)},"
+
+
+def _breaks(link: Mapping[str, Any]) -> str:
+    count = link["reconnects"]
+    return f" (broken {'once' if count == 1 else f'{count} times'})" if count else ""
+
+
+def _is_fast_replay(worker: Mapping[str, Any]) -> bool:
+    config = worker.get("config") or {}
+    return worker.get("function") == "data.replay" and not (
+        config.get("rate") or config.get("by_recorded_time")
+    )
 
 
 def _last_full(buffer: str, books: Mapping[str, Any], workers: Mapping[str, Any]) -> tuple[str, list[str]]:

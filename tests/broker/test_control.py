@@ -214,6 +214,58 @@ def test_a_node_that_is_silent_is_lost_and_the_others_end(control):
     assert control.reasons == ["node filter has vanished: no word since 12:00:00"]
 
 
+@pytest.fixture
+def patient(tmp_path):
+    """A run that has begun and would wait for a silent node for ten minutes."""
+    topology, plan = planned(tmp_path, THREE_NODES)
+    control = RunControl(plan, topology.roots)
+    run_up(control)
+    return control
+
+
+def hear_all_but_filter(control, now_s):
+    for node in ("daq", "storage"):
+        control.heard(node, now_s)
+    control.tick(now_s)
+    return control.lost_nodes
+
+
+def test_a_node_whose_line_is_cut_is_waited_for_and_one_that_hung_up_not_so_long(patient):
+    patient.hung_up("filter", 5.0)  # noticed so late only if nothing came through for a while
+    assert hear_all_but_filter(patient, 300.0) == set()
+    assert patient.silent == ["filter"]
+    patient.heard("filter", 301.0)
+    assert patient.silent == []
+    patient.hung_up("filter", 302.0)
+    assert hear_all_but_filter(patient, 310.0) == set()
+    assert hear_all_but_filter(patient, 322.0) == {"filter"}
+
+
+def test_who_comes_back_after_hanging_up_is_waited_for_again(patient):
+    patient.hung_up("filter", 1.0)
+    patient.heard("filter", 2.0)
+    assert hear_all_but_filter(patient, 300.0) == set()
+
+
+@pytest.mark.parametrize("draining", [False, True])
+def test_stop_shortens_the_wait_for_a_silent_node(patient, draining):
+    if draining:
+        patient.trouble("daq", "something")
+    assert hear_all_but_filter(patient, 100.0) == set()
+    assert not patient.ending
+    patient.command("stop")
+    assert hear_all_but_filter(patient, 100.5) == {"filter"}
+    with pytest.raises(RefusedError, match="draining already"):
+        patient.command("stop")
+
+
+def test_a_node_that_comes_after_a_failed_start_is_told_why(control):
+    control.register(registration("daq"), 0.0)
+    control.register(registration("filter", setup_hash="other"), 0.0)
+    with pytest.raises(RefusedError, match=r"too late.*setup.yaml differs between nodes daq and filter"):
+        control.register(registration("storage"), 1.0)
+
+
 def test_a_node_whose_process_has_ended_is_named_with_the_times(control):
     run_up(control)
     control.report("filter", {}, 3.0)

@@ -12,6 +12,7 @@ from tests.node.running import (
     Started,
     assert_balanced,
     record,
+    run_directory,
     saved,
     write_setup,
 )
@@ -175,9 +176,15 @@ def test_a_run_goes_on_to_a_good_end_without_its_broker(tmp_path):
         (process,) = runs["storage"].workers("broker")
         process.kill()
         for run in runs.values():
-            run.ends(1, timeout_s=60.0)
+            output = run.ends(1, timeout_s=60.0)
+            assert f"run failed, quality INCOMPLETE: {run_directory(tmp_path)}\n" in output
     content = record(tmp_path)
     assert (content["run"]["state"], content["run"]["quality"]) == ("failed", "INCOMPLETE")
+    assert "node storage: the broker ended with status -9" in content["run"]["reasons"]
+    assert content["buffers"].keys() == {"raw", "good"} and "parts" not in content
+    assert_balanced(content)
+    assert all(book["lost"] == 0 for book in content["buffers"].values())
+    assert all(link["sent"] == link["acknowledged"] > 0 for link in content["links"].values())
 
 
 def test_a_broker_that_is_not_there_is_waited_for_and_named(tmp_path):

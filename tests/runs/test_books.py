@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 
 import pytest
 
+from mimocorb_dist.errors import RunError
 from mimocorb_dist.runs.books import buffer_books, imbalances, link_books, worker_books
 from mimocorb_dist.runs.overview import OverviewMaker
+from mimocorb_dist.runs.parts import add_part
 from mimocorb_dist.runs.record import RunRecord, own_part
 from tests.broker.plans import ONE_NODE, THREE_NODES, planned
 
@@ -45,26 +48,27 @@ def node(rings, links=None, workers=None):
     return {"rings": rings, "links": links or {}, "workers": workers or {}}
 
 
+def sender(sent, **other):
+    counts = {"sent": sent, "acknowledged": sent, "resent": 0, "reconnects": 0, "bytes": 0, "final": True}
+    return counts | other
+
+
 def through_three_nodes(picked=10, saved=10, sent=10):
     return {
         "daq": node(
             {"raw": ring(10, {"readers": 10})},
-            {"raw@daq->filter": {"sent": 10, "acknowledged": 10, "resent": 0, "reconnects": 2, "bytes": 160}},
+            {"raw@daq->filter": sender(10, reconnects=2, bytes=160)},
         ),
         "filter": node(
             {"raw.in": ring(10, {"readers": picked}), "good.out": ring(10, {"readers": sent})},
             {
-                "raw@daq->filter": {"received": 10},
-                "good@filter->storage": {
-                    "sent": 10,
-                    "acknowledged": sent,
-                    "resent": 1,
-                    "reconnects": 0,
-                    "bytes": 9,
-                },
+                "raw@daq->filter": {"received": 10, "final": True},
+                "good@filter->storage": sender(10, acknowledged=sent, resent=1, bytes=9),
             },
         ),
-        "storage": node({"good": ring(10, {"readers": saved})}, {"good@filter->storage": {"received": 10}}),
+        "storage": node(
+            {"good": ring(10, {"readers": saved})}, {"good@filter->storage": {"received": 10, "final": True}}
+        ),
     }
 
 
@@ -118,7 +122,9 @@ def test_a_link_whose_ends_disagree_is_named(plan):
     assert imbalances(plan, reports) == [
         "link raw@daq->filter: the books do not balance: 11 received, 10 acknowledged"
     ]
-    assert imbalances(plan, reports, frozenset({"filter"})) == []
+    reports["filter"]["links"]["raw@daq->filter"]["final"] = False  # it was killed before it could count on
+    assert imbalances(plan, reports) == []
+    assert link_books(plan, reports)["raw@daq->filter"]["final"] is True
 
 
 def test_more_read_than_written_is_named(plan):
@@ -134,6 +140,7 @@ def test_links_and_workers_are_summed_over_nodes(plan):
         "resent": 0,
         "reconnects": 2,
         "bytes": 160,
+        "final": True,
     }
     assert worker_books(plan, {})["pick"]["node"] == "filter"
 
@@ -183,10 +190,12 @@ def test_under_broadcast_the_books_balance_for_each_worker(tmp_path):
     reports = {
         "a": node(
             {"raw": ring(10, {"near": 10, "to.b": 10, "wide": 10})},
-            {"raw@a->b": {"sent": 10, "acknowledged": 10}, "raw@a->c#wide": {"sent": 4, "acknowledged": 4}},
+            {"raw@a->b": sender(10), "raw@a->c#wide": sender(4)},
         ),
-        "b": node({"raw.in": ring(10, {"far": 8}, {"far": 2})}, {"raw@a->b": {"received": 10}}),
-        "c": node({"raw.in.wide": ring(4, {"wide": 4})}, {"raw@a->c#wide": {"received": 4}}),
+        "b": node(
+            {"raw.in": ring(10, {"far": 8}, {"far": 2})}, {"raw@a->b": {"received": 10, "final": True}}
+        ),
+        "c": node({"raw.in.wide": ring(4, {"wide": 4})}, {"raw@a->c#wide": {"received": 4, "final": True}}),
     }
     assert imbalances(plan, reports) == []
     book = buffer_books(plan, reports)["raw"]
@@ -257,10 +266,67 @@ def test_quality_tells_what_the_data_are_worth(tmp_path, failed, aborted, read, 
 
 def test_each_node_keeps_its_own_part(tmp_path):
     made, end = record(tmp_path, through_three_nodes(), MOVED)
-    part = own_part(made.ended(False, end).to_dict(), "filter")
+    part = own_part(made.ended(False, end).to_dict(), ["filter"])
     assert list(part["buffers"]) == []
     assert list(part["workers"]) == ["pick"]
     assert list(part["links"]) == ["raw@daq->filter", "good@filter->storage"]
+
+
+def test_nodes_that_end_without_their_broker_complete_the_record_one_after_the_other(tmp_path):
+    plan = planned(tmp_path, BROADCAST)[1]
+    reports = {
+        "a": node(
+            {"raw": ring(10, {"near": 10, "to.b": 10, "wide": 10})},
+            {"raw@a->b": sender(10), "raw@a->c#wide": sender(4)},
+        ),
+        "b": node(
+            {"raw.in": ring(10, {"far": 8}, {"far": 2})}, {"raw@a->b": {"received": 10, "final": True}}
+        ),
+        "c": node({"raw.in.wide": ring(4, {"wide": 4})}, {"raw@a->c#wide": {"received": 4, "final": True}}),
+    }
+    early = {
+        "a": node({"raw": ring(6, {"near": 6, "to.b": 6, "wide": 6})}, {"raw@a->b": sender(6)}),
+        "b": node({"raw.in": ring(6, {"far": 6})}),
+    }
+    path = tmp_path / "run.json"
+    begun = RunRecord(plan, {}, "id", datetime(2026, 2, 3, 12).astimezone(), reports=early, reasons=("old",))
+    begun.write(path)
+    later = datetime(2026, 2, 3, 13).astimezone()
+    for name in ("b", "c", "a"):
+        own = RunRecord(
+            plan, {}, "id", later, reports={name: reports[name]}, reasons=(f"node {name}: alone",)
+        )
+        content = add_part(path, own, name)
+        assert json.loads(path.read_text()) == content
+        # Nobody's word makes poorer what was known before.
+        assert content["buffers"]["raw"]["written"] == (10 if name == "a" else 6)
+        assert ("parts" in content) == (name != "a")
+    assert content["run"]["started"].startswith("2026-02-03T12:00")
+    assert (content["run"]["state"], content["run"]["quality"]) == ("failed", "INCOMPLETE")
+    assert content["run"]["reasons"] == ["old", "node b: alone", "node c: alone", "node a: alone"]
+    assert content["buffers"]["raw"]["by_worker"]["far"] == {"read": 8, "rescued": 2, "lost": 0}
+    assert content["links"]["raw@a->c#wide"]["sent"] == 4
+
+
+def test_a_node_with_a_record_of_its_own_tells_only_what_it_knows(tmp_path):
+    plan = planned(tmp_path, MOVED)[1]
+    reports = through_three_nodes()
+    path = tmp_path / "run.json"
+    RunRecord(plan, {}, "id", datetime(2026, 2, 3, 12).astimezone()).write(path)
+    own = RunRecord(plan, {}, "id", datetime.now().astimezone(), reports={"filter": reports["filter"]})
+    content = add_part(path, own, "filter")
+    assert (list(content["buffers"]), list(content["workers"])) == ([], ["pick"])
+    assert list(content["links"]) == ["good@filter->storage"]
+
+
+def test_a_part_of_a_record_that_is_none_is_an_error(tmp_path):
+    plan = planned(tmp_path, MOVED)[1]
+    own = RunRecord(plan, {}, "id", datetime.now().astimezone())
+    with pytest.raises(RunError, match="cannot be brought up to date"):
+        add_part(tmp_path / "run.json", own, "filter")
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(RunError, match="is not a record"):
+        add_part(tmp_path / "run.json", own, "filter")
 
 
 def test_dead_time_is_that_of_the_moment_and_there_is_none_when_no_importer_takes_data(tmp_path):

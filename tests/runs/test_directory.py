@@ -211,7 +211,34 @@ def test_the_report_says_whom_importers_waited_for(tmp_path):
     }
     write_record(tmp_path / "run.json", CONTENT | {"buffers": buffers, "setup": {"Workers": workers}})
     (line,) = [line for line in report(tmp_path).splitlines() if "waited" in line]
-    assert line.startswith("  raw: importers waited 25.0 % of the time for free slots; good was full: save ")
+    assert line == (
+        "  raw: importers waited 25.0 % of the time for free slots (dead time); "
+        "good was full: save could not keep up"
+    )
+
+
+@pytest.mark.parametrize(
+    ("reconnects", "link"),
+    [(0, "raw@daq->far"), (1, "raw@daq->far (broken once)"), (3, "raw@daq->far (broken 3 times)")],
+)
+def test_the_report_blames_a_worker_elsewhere_or_the_link_to_it(tmp_path, reconnects, link):
+    counts = {"sent": 7, "acknowledged": 7, "resent": 0, "reconnects": reconnects, "bytes": 0, "final": False}
+    content = CONTENT | {
+        "buffers": {"raw": CONTENT["buffers"]["raw"] | {"max_fill": 1.0}},
+        "links": {"raw@daq->far": counts},
+        "setup": {
+            "Buffers": {"raw": {"node": "daq"}},
+            "Workers": {
+                "play": {"function": "data.replay", "sinks": ["raw"], "config": {}},
+                "save": {"node": ["far", "daq"], "sources": ["raw"]},
+            },
+        },
+    }
+    write_record(tmp_path / "run.json", content)
+    text = report(tmp_path)
+    assert f"raw was full: save, or the link to it, {link}, could not keep up" in text
+    assert "(a replay as fast as possible always waits so; that is no dead time of a detector)" in text
+    assert "(links that were ended at once: counts up to a second older than their end)" in text
 
 
 def test_the_report_leaves_the_record_as_it_was(tmp_path):
