@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
+from zipfile import is_zipfile
 
 from mimocorb_dist.errors import DataFileError
 
@@ -19,7 +21,7 @@ _BEGINNINGS = {
 
 
 def check_kind(path: Path) -> None:
-    """Check that a file is there, and begins like those of its suffix.
+    """Check that a file is there, and begins and ends like those of its suffix.
 
     Libraries that read such files say of others what is of no help, such as that numpy could unpickle them.
 
@@ -28,23 +30,34 @@ def check_kind(path: Path) -> None:
     DataFileError
         If it is not, with what it seems to be.
     """
+    if problem := problem_of(path):
+        raise DataFileError(f"{path}: {problem[0]}; {problem[1]}")
+
+
+def problem_of(path: Path) -> tuple[str, str] | None:
+    """Return what is wrong with a data file, and the remedy; None if it looks as it should."""
     if path.suffix not in _BEGINNINGS:
-        raise DataFileError(
-            f"{path}: files of this kind are not known; give one that ends with {', '.join(_BEGINNINGS)}"
-        )
+        return "is of no kind that is known", f"give a file that ends with {', '.join(_BEGINNINGS)}"
     if path.is_dir():
-        raise DataFileError(f"{path}: is a directory; give the name of a file as `filename`")
+        return "is a directory", "give the name of a file as `filename`"
+    if path.exists() and not path.is_file():
+        return "is no regular file", "give the name of one as `filename`"
     try:
         with path.open("rb") as file:
             start = file.read(64)
+            file.seek(-min(len(start), 4), os.SEEK_END)
+            end = file.read()
     except FileNotFoundError:
-        raise DataFileError(f"{path}: there is no such file; check `filename`") from None
+        return "there is no such file", "check `filename`"
     except OSError as error:
-        raise DataFileError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+        return f"cannot be read ({error.strerror})", "check its permissions"
     if not start:
-        raise DataFileError(f"{path}: is empty; was it copied, or written, to its end?")
+        return "is empty", "was it copied, or written, to its end?"
     if not start.startswith(_BEGINNINGS[path.suffix]):
-        raise DataFileError(f"{path}: is no {path.suffix} file; {_seems(start)}")
+        return f"is no {path.suffix} file", _seems(start)
+    if (path.suffix == ".parquet" and end != start[:4]) or (path.suffix == ".npz" and not is_zipfile(path)):
+        return "is damaged or cut short", "copy or write it anew"
+    return None
 
 
 def _seems(start: bytes) -> str:

@@ -5,29 +5,19 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mimocorb_dist.errors import SetupError
 
-from ._settings import text, wrong
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from types import TracebackType
     from typing import BinaryIO, Self
 
     from numpy.typing import NDArray
 
     from mimocorb_dist.workers import BufferIO
-
-
-def output_name(io: BufferIO, suffix: str) -> str:
-    """Return `filename` of the config, by default the name of the source, without the suffix."""
-    name = text(io, "filename", io.buffer_names_in[0]).removesuffix(suffix)
-    if name in ("", ".", "..") or Path(name).name != name:
-        raise wrong(io, "filename", "the name of a file in the run directory, without a path")
-    return name
 
 
 def create_file(io: BufferIO, name: str, suffix: str) -> BinaryIO:

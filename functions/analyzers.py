@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Any
 from mimocorb_dist.errors import SetupError
 from mimocorb_dist.workers import Processor
 
-from ._settings import text, wrong
+from ._keys import Condition, Field, Number
+from ._settings import Config, Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mimocorb_dist.workers import BufferIO
+
+    from ._settings import Settings, Surroundings
 
 # Field of the sink -> argument of find_peaks without which scipy does not compute it.
 _NEEDS = {
@@ -29,18 +34,36 @@ _NEEDS = {
     "left_edges": "plateau_size",
     "right_edges": "plateau_size",
 }
-_ARGUMENTS = (
-    "height",
-    "threshold",
-    "distance",
-    "prominence",
-    "width",
-    "wlen",
-    "rel_height",
-    "plateau_size",
-)
 
 
+def _computes_the_fields(settings: Settings, around: Surroundings) -> Iterator[Problem]:
+    sink = around.sinks[0]
+    for name in sink.data_dtype.names or ():
+        needs = _NEEDS.get(name)
+        if name not in _NEEDS:
+            what = f"field {name!r} of its sink {sink.name} is nothing that analyzers.pha computes"
+            yield Problem(None, what, f"it can be {', '.join(_NEEDS)}")
+        elif needs is not None and settings[needs] is None:
+            what = f"field {name!r} of its sink {sink.name} needs `{needs}` in the config"
+            yield Problem(None, what, "it is an argument of scipy.signal.find_peaks")
+
+
+_ARGUMENTS = {
+    "height": Condition("Height of a peak, in units of the waveform.", None),
+    "threshold": Condition("How far a peak rises above its neighbouring samples.", None),
+    "distance": Number("Least distance between peaks, in samples.", None, minimum=1),
+    "prominence": Condition("How far a peak stands out from its surroundings.", None),
+    "width": Condition("Width of a peak, in samples.", None),
+    "wlen": Number("Samples of the waveform around a peak that its prominence is measured in.", None),
+    "rel_height": Number(
+        "Height at which widths are measured, as a share of the prominence.", 0.5, minimum=0
+    ),
+    "plateau_size": Condition("Width of the flat top of a peak, in samples.", None),
+}
+PHA = Config({"channel": Field("Field of the source that is analysed."), **_ARGUMENTS}, _computes_the_fields)
+
+
+@PHA
 def pha(io: BufferIO) -> None:
     """Pulse height analysis: the first peak of a waveform, as ``scipy.signal.find_peaks`` sees it.
 
@@ -55,14 +78,6 @@ def pha(io: BufferIO) -> None:
                ``plateau_sizes, left_edges, right_edges`` (``plateau_size``)
     =========  ========================================================================================
 
-    Config
-    ------
-    channel : text
-        Field of the source that is analysed.
-    height, threshold, distance, prominence, width, wlen, rel_height, plateau_size : optional
-        Arguments of find_peaks, in units of the waveform and in samples. ``rel_height`` is 0.5 if not
-        given, the others are not used then. A minimum, or a list of minimum and maximum.
-
     Example
     -------
     ::
@@ -74,14 +89,14 @@ def pha(io: BufferIO) -> None:
     from scipy.signal import find_peaks
 
     processor = Processor(io)
-    channel = text(io, "channel")
-    fields = io.data_in_examples[0].dtype.names or ()
-    if channel not in fields:
-        raise wrong(io, "channel", f"a field of {io.buffer_names_in[0]}: {', '.join(fields)}")
     if len(io.write) != 1:
         raise SetupError(f"worker {io.name}: analyzers.pha needs 1 sink, but has {len(io.write)}")
-    wanted = _wanted_fields(io)
-    arguments = {name: io.config[name] for name in _ARGUMENTS if io.config.get(name) is not None}
+    if io.data_out_examples[0].size != 1:
+        sink = io.buffer_names_out[0]
+        raise SetupError(f"worker {io.name}: analyzers.pha needs data_length 1 in its sink {sink}")
+    settings = PHA.read(io)
+    channel, wanted = settings["channel"], io.data_out_examples[0].dtype.names or ()
+    arguments = {name: settings[name] for name in _ARGUMENTS if settings[name] is not None}
     result = io.data_out_examples[0].copy()
 
     def first_peak(data: Any) -> list[Any] | None:
@@ -93,24 +108,3 @@ def pha(io: BufferIO) -> None:
         return [result]
 
     processor(first_peak)
-
-
-def _wanted_fields(io: BufferIO) -> tuple[str, ...]:
-    example = io.data_out_examples[0]
-    sink = io.buffer_names_out[0]
-    if example.size != 1:
-        raise SetupError(f"worker {io.name}: analyzers.pha needs data_length 1 in its sink {sink}")
-    wanted = example.dtype.names or ()
-    for name in wanted:
-        if name not in _NEEDS:
-            raise SetupError(
-                f"worker {io.name}: field {name!r} of its sink {sink} is nothing that analyzers.pha "
-                f"computes; it can be {', '.join(_NEEDS)}"
-            )
-        needs = _NEEDS[name]
-        if needs is not None and io.config.get(needs) is None:
-            raise SetupError(
-                f"worker {io.name}: field {name!r} of its sink {sink} needs `{needs}` in the config "
-                "(an argument of scipy.signal.find_peaks)"
-            )
-    return wanted

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,23 +11,30 @@ from mimocorb_dist.errors import DataFileError
 from mimocorb_dist.workers import BatchExporter, BatchImporter
 
 from . import _mimo
-from ._output import SyncedFile, create_file, output_name
+from ._keys import Choice, DataFile, FieldMap, Flag, Number, OutputName, Repetitions, Text, Whole
+from ._output import SyncedFile, create_file
 from ._pace import Pacer, as_recorded, poisson, uniform
 from ._recordings import open_recording
-from ._settings import choice, flag, integer, number, seed, text, wrong
+from ._settings import Config, Problem, unfit
 from ._targets import Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from mimocorb_dist.workers import BufferIO
 
     from ._pace import Waits
+    from ._settings import Settings, Surroundings
     from ._targets import Batch, Reader
 
 _SYNC_INTERVAL_S = 1.0
 
 
+EXPORT = Config({"filename": OutputName.of("Name of the file, without ``.mimo``.", ".mimo")})
+
+
+@EXPORT
 def export(io: BufferIO) -> None:
     """Write all events to ``<filename>.mimo`` in the run directory, in the format of mimoCoRB2.
 
@@ -37,21 +44,80 @@ def export(io: BufferIO) -> None:
     sources    1
     sinks      any number, of the source's type: get copies
     =========  ==============================================
-
-    Config
-    ------
-    filename : text, default the source's name
-        Name of the file, without ``.mimo``.
     """
     exporter = BatchExporter(io)
     example = io.data_in_examples[0]
-    file = create_file(io, output_name(io, ".mimo"), ".mimo")
+    file = create_file(io, EXPORT.read(io)["filename"], ".mimo")
     with SyncedFile(file, _SYNC_INTERVAL_S) as events:
         events.write(_mimo.header_bytes(example.dtype, example.size))
         for data, metadata in exporter:
             events.write(_mimo.event_bytes(metadata, data))
 
 
+def _recorded_or_at_rate(settings: Settings, _around: Surroundings) -> Iterator[Problem]:
+    if settings["by_recorded_time"] and settings["rate"] is not None:
+        yield unfit("rate", settings["rate"], "it must be left out with by_recorded_time")
+
+
+# Their headers tell all; other kinds cost more than a look.
+_QUICKLY_READ = (".npy", ".mimo")
+
+
+def _fits_the_sink(settings: Settings, around: Surroundings) -> Iterator[Problem]:
+    path = settings["filename"]
+    if not around.files or path.suffix not in _QUICKLY_READ:
+        return
+    sink = around.sinks[0]
+    target = Target(sink.data_dtype, sink.data_length)
+    try:
+        open_recording(path, target, settings.get("array"), settings.get("fields"))
+    except DataFileError as error:
+        what, _, remedy = str(error).partition("; ")
+        yield Problem("filename", what, remedy)
+
+
+_RATE = "Events per s."
+_DISTRIBUTION = Choice(
+    "With `rate`: equal distances, or random (exponential) ones.", "uniform", options=("uniform", "poisson")
+)
+_SEED = Whole("Of the random distances; without it they are different each time.", None)
+
+REPLAY = Config(
+    {
+        "filename": DataFile("The file, relative to the setup file."),
+        "array": Text(
+            "Member of an npz file. Without it the members named like the fields are taken, or the only one "
+            "that fits.",
+            None,
+        ),
+        "fields": FieldMap(
+            "Field of the buffer -> member of the npz file, column of the parquet file, or field of a "
+            "structured array.",
+            None,
+            end="sinks",
+            to="names in the file",
+        ),
+        "rate": Number(f"{_RATE} Without it events come as fast as the buffer takes them.", None, above=0),
+        "distribution": _DISTRIBUTION,
+        "seed": _SEED,
+        "by_recorded_time": Flag(
+            "Events come at the distances of their recorded timestamps; for files with metadata (mimo, "
+            "parquet).",
+            False,
+        ),
+        "repeat": Repetitions("How often the file is played; true: until the run is stopped.", 1, minimum=1),
+        "keep_metadata": Flag(
+            "Counter, timestamp and dead time are those of the file (mimo, parquet), and not those of this "
+            "run.",
+            False,
+        ),
+    },
+    _recorded_or_at_rate,
+    _fits_the_sink,
+)
+
+
+@REPLAY
 def replay(io: BufferIO) -> None:
     """Bring in the events of an npz, npy, mimo or parquet file.
 
@@ -64,29 +130,6 @@ def replay(io: BufferIO) -> None:
     sinks      1
     =========  ======
 
-    Config
-    ------
-    filename : text
-        The file, relative to the setup file.
-    array : text, optional
-        Member of an npz file. Without it the members named like the fields are taken, or the only one that
-        fits.
-    fields : map, optional
-        Field of the buffer -> member of the npz file, column of the parquet file, or field of a structured
-        array.
-    rate : number, optional
-        Events per s. Without it events come as fast as the buffer takes them.
-    distribution : uniform or poisson, default uniform
-        With `rate`: equal distances, or random (exponential) ones.
-    seed : integer, optional
-        Of the random distances; without it they are different each time.
-    by_recorded_time : true or false, default false
-        Events come at the distances of their recorded timestamps; for files with metadata (mimo, parquet).
-    repeat : integer or true, default 1
-        How often the file is played; true: until the run is stopped.
-    keep_metadata : true or false, default false
-        Counter, timestamp and dead time are those of the file (mimo, parquet), and not those of this run.
-
     Example
     -------
     ::
@@ -94,66 +137,73 @@ def replay(io: BufferIO) -> None:
         replay: {function: data.replay, sinks: [raw],
                  config: {filename: recorded/waves.npz, array: waveform, rate: 100, distribution: poisson}}
     """
-    target = _target(io)
-    path = io.setup_dir / Path(text(io, "filename")).expanduser()
-    array = text(io, "array") if "array" in io.config else None
-    fields = io.config.get("fields") or {}
-    if not isinstance(fields, dict):
-        raise wrong(io, "fields", "a map of fields of the buffer to names in the file")
-    reader = open_recording(path, target, array, fields)
-    by_recorded_time = flag(io, "by_recorded_time", default=False)
-    if by_recorded_time and "rate" in io.config:
-        raise wrong(io, "rate", "left out with by_recorded_time")
-    keep_metadata = flag(io, "keep_metadata", default=False)
+    settings = REPLAY.read(io)
+    path = settings["filename"]
+    reader = open_recording(path, _target(io), settings["array"], settings["fields"])
+    by_recorded_time, keep_metadata = settings["by_recorded_time"], settings["keep_metadata"]
     if (by_recorded_time or keep_metadata) and not _has_metadata(reader):
         key = "by_recorded_time" if by_recorded_time else "keep_metadata"
         raise DataFileError(
             f"{path}: has no counter, timestamp and deadtime of its events, which `{key}` needs; leave the "
             "key out"
         )
-    waits = as_recorded() if by_recorded_time else _waits(io, required=False)
-    batches = _repeated(path, reader, _repetitions(io))
-    _bring_in(io, batches if waits is None else Pacer(waits).pace(batches), keep_metadata)
+    batches = _repeated(path, reader, settings["repeat"])
+    if by_recorded_time:
+        batches = Pacer(as_recorded()).pace(batches)
+    elif settings["rate"] is not None:
+        batches = Pacer(_waits(settings)).pace(batches)
+    _bring_in(io, batches, keep_metadata)
 
 
+def _sink_mimo(around: Surroundings) -> str | None:
+    sink = around.first("sinks")
+    return f"{sink.name}.mimo" if sink else None
+
+
+_CLASSIC_FILE = DataFile(
+    "The file, relative to the working directory.",
+    _sink_mimo,
+    "the sink's name and .mimo",
+    suffixes=(".mimo",),
+    beside_setup=False,
+)
+SIMULATE = Config({"filename": _CLASSIC_FILE}, _fits_the_sink)
+
+
+@SIMULATE
 def simulate_importer(io: BufferIO) -> None:
     """Bring in the events of a ``.mimo`` file at the distances of their recorded times.
 
     =========  ======
     sinks      1
     =========  ======
-
-    Config
-    ------
-    filename : text, default <sink>.mimo
-        The file, relative to the working directory.
     """
-    path = _classic_path(io)
+    path = SIMULATE.read(io)["filename"]
     _bring_in(io, Pacer(as_recorded()).pace(open_recording(path, _target(io))()))
 
 
+CLOCKED = Config(
+    {
+        "filename": _CLASSIC_FILE,
+        "rate": Number(_RATE, above=0),
+        "distribution": replace(_DISTRIBUTION, meaning="Equal distances, or random (exponential) ones."),
+        "seed": _SEED,
+    },
+    _fits_the_sink,
+)
+
+
+@CLOCKED
 def clocked_importer(io: BufferIO) -> None:
     """Bring in the events of a ``.mimo`` file at a rate.
 
     =========  ======
     sinks      1
     =========  ======
-
-    Config
-    ------
-    filename : text, default <sink>.mimo
-        The file, relative to the working directory.
-    rate : number
-        Events per s.
-    distribution : uniform or poisson, default uniform
-        Equal distances, or random (exponential) ones.
-    seed : integer, optional
-        Of the random distances; without it they are different each time.
     """
-    path = _classic_path(io)
-    waits = _waits(io, required=True)
-    assert waits is not None
-    _bring_in(io, Pacer(waits).pace(open_recording(path, _target(io))()))
+    settings = CLOCKED.read(io)
+    events = open_recording(settings["filename"], _target(io))()
+    _bring_in(io, Pacer(_waits(settings)).pace(events))
 
 
 def _target(io: BufferIO) -> Target:
@@ -161,28 +211,11 @@ def _target(io: BufferIO) -> Target:
     return Target(example.dtype, example.size)
 
 
-def _classic_path(io: BufferIO) -> Path:
-    path = Path(text(io, "filename", f"{io.buffer_names_out[0]}.mimo")).expanduser()
-    if path.suffix != ".mimo":
-        raise wrong(io, "filename", "a .mimo file; data.replay takes other formats as well")
-    return path.absolute()
-
-
-def _waits(io: BufferIO, required: bool) -> Waits | None:
-    distribution = choice(io, "distribution", ("uniform", "poisson"), "uniform")
-    if "rate" not in io.config and not required:
-        return None
-    rate_hz = number(io, "rate", above=0)
-    if distribution == "uniform":
+def _waits(settings: Settings) -> Waits:
+    rate_hz = settings["rate"]
+    if settings["distribution"] == "uniform":
         return uniform(rate_hz)
-    return poisson(rate_hz, np.random.default_rng(seed(io)))
-
-
-def _repetitions(io: BufferIO) -> int | None:
-    """Return how often a file is to be played; None: without end."""
-    if io.config.get("repeat") is True:
-        return None
-    return integer(io, "repeat", 1, minimum=1)
+    return poisson(rate_hz, np.random.default_rng(settings["seed"]))
 
 
 def _has_metadata(reader: Reader) -> bool:

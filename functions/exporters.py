@@ -14,17 +14,24 @@ import mimocorb_dist
 from mimocorb_dist.errors import SetupError
 from mimocorb_dist.workers import BatchExporter
 
-from ._output import SyncedFile, create_directory, create_file, output_name, replace_file, single_values
+from ._keys import Bins, Choice, Number, OutputName
+from ._output import SyncedFile, create_directory, create_file, replace_file, single_values
 from ._rows import header_line, rows_text, unwritable
-from ._settings import bins as bins_of
-from ._settings import choice, number
+from ._settings import Config, Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from mimocorb_dist.workers import BufferIO
 
+    from ._settings import Settings, Surroundings
 
+
+DRAIN = Config()
+
+
+@DRAIN
 def drain(io: BufferIO) -> None:
     """Take all events, and do nothing with them.
 
@@ -37,6 +44,28 @@ def drain(io: BufferIO) -> None:
         pass
 
 
+def _fits_in_columns(_settings: Settings, around: Surroundings) -> Iterator[Problem]:
+    source = around.sources[0]
+    if names := unwritable(source.data_dtype):
+        which = f"{', '.join(names)} of {source.name}"
+        what = f"exporters.csv has one column for each field, which {which} do not fit"
+        yield Problem(None, what, "use exporters.parquet")
+
+
+CSV = Config(
+    {
+        "filename": OutputName.of("Name of the file, without ``.csv``.", ".csv"),
+        "save_interval": Number(
+            "Rows can be read by others at once; every `save_interval` s they are brought to the disk.",
+            1,
+            minimum=0,
+        ),
+    },
+    _fits_in_columns,
+)
+
+
+@CSV
 def csv(io: BufferIO) -> None:
     """Write one row for each event to a csv file in the run directory.
 
@@ -49,13 +78,6 @@ def csv(io: BufferIO) -> None:
     sinks      any number, of the source's type: get copies
     =========  ==============================================
 
-    Config
-    ------
-    filename : text, default the source's name
-        Name of the file, without ``.csv``.
-    save_interval : number, default 1
-        Rows can be read by others at once; every `save_interval` s they are brought to the disk.
-
     Example
     -------
     ::
@@ -64,18 +86,28 @@ def csv(io: BufferIO) -> None:
     """
     exporter = BatchExporter(io)
     dtype = single_values(io, "exporters.csv").dtype
-    if names := unwritable(dtype):
-        raise SetupError(
-            f"worker {io.name}: exporters.csv has one column for each field, which {', '.join(names)} of "
-            f"{io.buffer_names_in[0]} do not fit; use exporters.parquet"
-        )
-    interval_s = number(io, "save_interval", 1, minimum=0)
-    with SyncedFile(create_file(io, output_name(io, ".csv"), ".csv"), interval_s) as file:
-        file.write(header_line(dtype).encode())
+    settings = CSV.read(io)
+    file = create_file(io, settings["filename"], ".csv")
+    with SyncedFile(file, settings["save_interval"]) as rows:
+        rows.write(header_line(dtype).encode())
         for data, metadata in exporter:
-            file.write(rows_text(metadata, data[:, 0]).encode())
+            rows.write(rows_text(metadata, data[:, 0]).encode())
 
 
+HISTOGRAM = Config(
+    {
+        "bins": Bins("Field -> [lowest, highest, number of edges]."),
+        "update_interval": Number(
+            "The files are written when events come, but not more often than every `update_interval` s; and "
+            "at the end.",
+            1,
+            minimum=0,
+        ),
+    }
+)
+
+
+@HISTOGRAM
 def histogram(io: BufferIO) -> None:
     """Count events in bins of their fields, in ``Histograms_<source>/`` in the run directory.
 
@@ -89,14 +121,6 @@ def histogram(io: BufferIO) -> None:
     sinks      any number, of the source's type: get copies
     =========  ==============================================
 
-    Config
-    ------
-    bins : map
-        Field -> [lowest, highest, number of edges].
-    update_interval : number, default 1
-        The files are written when events come, but not more often than every `update_interval` s; and at
-        the end.
-
     Example
     -------
     ::
@@ -107,9 +131,9 @@ def histogram(io: BufferIO) -> None:
     import boost_histogram as bh
 
     exporter = BatchExporter(io)
-    dtype = single_values(io, "exporters.histogram").dtype
-    bins = bins_of(io, dtype.names or ())
-    interval_s = number(io, "update_interval", 1, minimum=0)
+    single_values(io, "exporters.histogram")
+    settings = HISTOGRAM.read(io)
+    bins, interval_s = settings["bins"], settings["update_interval"]
     histograms = {
         name: bh.Histogram(bh.axis.Variable(np.linspace(*limits)), storage=bh.storage.Int64())
         for name, limits in bins.items()
@@ -143,6 +167,25 @@ def _save_counts(directory: Path, histograms: dict[str, Any]) -> None:
         replace_file(directory / f"{name}.npy", content.getvalue())
 
 
+PARQUET = Config(
+    {
+        "filename": OutputName.of("Name of the file, without ``.parquet``.", ".parquet"),
+        "group_megabytes": Number(
+            "Size of a row group in memory: so much is held before it is written.", 32, above=0
+        ),
+        "flush_interval": Number(
+            "A smaller row group is written when events come and the last one is older than this, in s.",
+            60,
+            above=0,
+        ),
+        "compression": Choice(
+            "How columns are compressed.", "zstd", options=("zstd", "snappy", "gzip", "none")
+        ),
+    }
+)
+
+
+@PARQUET
 def parquet(io: BufferIO) -> None:
     """Write one row for each event to a parquet file in the run directory.
 
@@ -156,17 +199,6 @@ def parquet(io: BufferIO) -> None:
     sinks      any number, of the source's type: get copies
     =========  ==============================================
 
-    Config
-    ------
-    filename : text, default the source's name
-        Name of the file, without ``.parquet``.
-    group_megabytes : number, default 32
-        Size of a row group in memory: so much is held before it is written.
-    flush_interval : number, default 60
-        A smaller row group is written when events come and the last one is older than this, in s.
-    compression : zstd, snappy, gzip or none, default zstd
-        How columns are compressed.
-
     Example
     -------
     ::
@@ -179,10 +211,9 @@ def parquet(io: BufferIO) -> None:
 
     exporter = BatchExporter(io)
     example = io.data_in_examples[0]
-    interval_s = number(io, "flush_interval", 60, above=0)
-    name = output_name(io, ".parquet")
-    group_bytes = int(number(io, "group_megabytes", 32, above=0) * 1e6)
-    compression = choice(io, "compression", ("zstd", "snappy", "gzip", "none"), "zstd")
+    settings = PARQUET.read(io)
+    interval_s, compression = settings["flush_interval"], settings["compression"]
+    group_bytes = int(settings["group_megabytes"] * 1e6)
     try:
         schema = arrow_schema(example.dtype, example.size, _facts(io))
     except TypeError as error:
@@ -190,7 +221,7 @@ def parquet(io: BufferIO) -> None:
             f"worker {io.name}: {io.buffer_names_in[0]} cannot be written by exporters.parquet: {error}; "
             "data.export takes any type"
         ) from error
-    file = create_file(io, name, ".parquet")
+    file = create_file(io, settings["filename"], ".parquet")
     with ParquetRows(file, schema, group_bytes=group_bytes, compression=compression) as rows:
         written_s = time.monotonic()
         for data, metadata in exporter:

@@ -6,10 +6,16 @@ from typing import TYPE_CHECKING
 
 from mimocorb_dist.workers import BatchFilter
 
+from ._settings import Config
+
 if TYPE_CHECKING:
     from mimocorb_dist.workers import BufferIO
 
 
+COPY = Config()
+
+
+@COPY
 def copy(io: BufferIO) -> None:
     """Copy all events of a buffer to one or several others.
 

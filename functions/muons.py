@@ -17,15 +17,20 @@ from mimocorb_dist.errors import SetupError
 from mimocorb_dist.workers import BatchExporter, BatchProcessor
 
 from ._canvas import save_figure
+from ._keys import Choice, Field, Flag, Interval, Number, Whole
 from ._muons.lifetime import LifetimeFit, fit_times
 from ._muons.pulses import DOUBLE_PULSE, PulseSearch, double_pulses
 from ._output import own_name, replace_file, single_values
-from ._settings import flag, integer, number, text, wrong
+from ._settings import Config, Problem, unfit
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from mimocorb_dist.workers import BufferIO
+
+    from ._settings import Settings, Surroundings
 
 __all__ = [
     "DOUBLE_PULSE",
@@ -41,6 +46,55 @@ __all__ = [
 _EVENTS_AT_ONCE = 64
 
 
+def _can_be_found(settings: Settings, around: Surroundings) -> Iterator[Problem]:
+    source, sink = around.sources[0], around.sinks[0]
+    search = _search(settings)
+    if search.trigger_sample <= search.trigger_tolerance:
+        remedy = "it must be above trigger_tolerance: the samples before give the baseline"
+        yield unfit("trigger_sample", search.trigger_sample, remedy)
+    if source.data_length < search.shortest_waveform:
+        yield unfit(
+            "trigger_sample",
+            search.trigger_sample,
+            f"it must be so that the record of {source.data_length} samples goes on after it: at least "
+            f"{search.shortest_waveform} samples are needed",
+        )
+    known, wanted = DOUBLE_PULSE.names or (), sink.data_dtype.names or ()
+    if not set(wanted) <= set(known):
+        what = f"muons.find_double_pulses needs a sink with fields among {', '.join(known)}"
+        yield Problem(None, f"{what}; {sink.name} has {', '.join(wanted)}", "change its data_dtype")
+
+
+_SEARCH = {
+    "sample_time_ns": Number("Time between two samples, in ns.", PulseSearch.sample_time_ns, above=0),
+    "trigger_sample": Whole("Sample at which the recorder triggered.", PulseSearch.trigger_sample, minimum=1),
+    "trigger_tolerance": Whole(
+        "The first pulse rises within so many samples of it.", PulseSearch.trigger_tolerance, minimum=1
+    ),
+    "minimum_height": Number(
+        "Least height of the second pulse, in the unit of the waveform.", PulseSearch.minimum_height, above=0
+    ),
+    "polarity": Choice("Negative or positive pulses.", PulseSearch.polarity, options=(-1, 1)),
+    "edge_samples": Whole(
+        "Samples before and after a point that are compared to see a pulse rise there; about the time in "
+        "which a pulse rises.",
+        PulseSearch.edge_samples,
+        minimum=1,
+    ),
+}
+FIND = Config(
+    {
+        "channel": Field.first("Field of the source that is analysed."),
+        **_SEARCH,
+        "keep_singles": Flag(
+            "Pass events without a second pulse on as well: tau_us is NaN, height_2 is 0.", False
+        ),
+    },
+    _can_be_found,
+)
+
+
+@FIND
 def find_double_pulses(io: BufferIO) -> None:
     """Measure the time between two pulses of a waveform, and their heights.
 
@@ -53,26 +107,6 @@ def find_double_pulses(io: BufferIO) -> None:
                us), ``height_1, height_2`` (above the baseline, in the unit of the waveform)
     =========  ==============================================================================================
 
-    Config
-    ------
-    channel : text, default the first field
-        Field of the source that is analysed.
-    sample_time_ns : number, default 4
-        Time between two samples, in ns.
-    trigger_sample : integer, default 200
-        Sample at which the recorder triggered.
-    trigger_tolerance : integer, default 12
-        The first pulse rises within so many samples of it.
-    minimum_height : number, default 0.035
-        Least height of the second pulse, in the unit of the waveform.
-    polarity : -1 or 1, default -1
-        Negative or positive pulses.
-    edge_samples : integer, default 6
-        Samples before and after a point that are compared to see a pulse rise there; about the time in
-        which a pulse rises.
-    keep_singles : true or false, default false
-        Pass events without a second pulse on as well: tau_us is NaN, height_2 is 0.
-
     Example
     -------
     ::
@@ -82,20 +116,9 @@ def find_double_pulses(io: BufferIO) -> None:
         # sink: data_dtype: {tau_us: float64, height_1: float64, height_2: float64}
     """
     processor = BatchProcessor(io, limit=_EVENTS_AT_ONCE)
-    fields = io.data_in_examples[0].dtype.names or ()
-    channel = text(io, "channel", fields[0])
-    if channel not in fields:
-        raise wrong(io, "channel", f"a field of {io.buffer_names_in[0]}: {', '.join(fields)}")
-    search = _search(io)
-    if io.data_in_examples[0].size < search.shortest_waveform:
-        raise wrong(
-            io,
-            "trigger_sample",
-            f"so that the record of {io.data_in_examples[0].size} samples goes on after it: at least "
-            f"{search.shortest_waveform} samples are needed",
-        )
+    settings = FIND.read(io)
+    channel, keep_singles, search = settings["channel"], settings["keep_singles"], _search(settings)
     wanted = _wanted_fields(io)
-    keep_singles = flag(io, "keep_singles", default=False)
 
     def find(data: NDArray[Any]) -> list[Any]:
         pulses = double_pulses(data[channel], search)
@@ -107,36 +130,31 @@ def find_double_pulses(io: BufferIO) -> None:
     processor(find)
 
 
-def _search(io: BufferIO) -> PulseSearch:
-    polarity = integer(io, "polarity", -1, minimum=-1)
-    if polarity not in (-1, 1):
-        raise wrong(io, "polarity", "-1 or 1")
-    search = PulseSearch(
-        sample_time_ns=number(io, "sample_time_ns", 4.0, above=0),
-        trigger_sample=integer(io, "trigger_sample", 200, minimum=1),
-        trigger_tolerance=integer(io, "trigger_tolerance", 12, minimum=1),
-        minimum_height=number(io, "minimum_height", 0.035, above=0),
-        polarity=polarity,
-        edge_samples=integer(io, "edge_samples", 6, minimum=1),
-    )
-    if search.trigger_sample <= search.trigger_tolerance:
-        raise wrong(io, "trigger_sample", "above trigger_tolerance: the samples before give the baseline")
-    return search
+def _search(settings: Settings) -> PulseSearch:
+    return PulseSearch(**{name: settings[name] for name in _SEARCH})
 
 
 def _wanted_fields(io: BufferIO) -> tuple[str, ...]:
     example = io.data_out_examples[0]
-    known = DOUBLE_PULSE.names or ()
-    wanted = example.dtype.names or ()
-    if len(io.write) != 1 or example.size != 1 or not set(wanted) <= set(known):
+    if len(io.write) != 1 or example.size != 1:
         raise SetupError(
-            f"worker {io.name}: muons.find_double_pulses needs one sink with data_length 1 and fields among "
-            f"{', '.join(known)}; {io.buffer_names_out[0]} has data_length {example.size} and "
-            f"{', '.join(wanted)}"
+            f"worker {io.name}: muons.find_double_pulses needs one sink, with data_length 1; it has "
+            f"{len(io.write)}, with data_length {example.size}"
         )
-    return wanted
+    return example.dtype.names or ()
 
 
+FIT = Config(
+    {
+        "field": Field("Field with the times, in us. NaN is left out.", "tau_us"),
+        "window_us": Interval("Times that are fitted, in us.", [1.5, 15], minimum=0),
+        "bins": Whole("Number of bins in the picture.", 50, minimum=1),
+        "update_interval": Number("While the run goes on, time between fits, in s.", 10, above=0),
+    }
+)
+
+
+@FIT
 def fit_lifetime(io: BufferIO) -> None:
     """Fit a lifetime and a flat background to times, unbinned, by maximum likelihood.
 
@@ -150,17 +168,6 @@ def fit_lifetime(io: BufferIO) -> None:
     sinks      any number, of the source's type: get copies
     =========  =======================================================================================
 
-    Config
-    ------
-    field : text, default tau_us
-        Field with the times, in us. NaN is left out.
-    window_us : [low, high], default [1.5, 15]
-        Times that are fitted, in us.
-    bins : integer, default 50
-        Number of bins in the picture.
-    update_interval : number, default 10
-        While the run goes on, time between fits, in s.
-
     Example
     -------
     ::
@@ -172,13 +179,10 @@ def fit_lifetime(io: BufferIO) -> None:
     import scipy.optimize  # noqa: F401
 
     exporter = BatchExporter(io)
-    names = single_values(io, "muons.fit_lifetime").dtype.names or ()
-    field = text(io, "field", "tau_us")
-    if field not in names:
-        raise wrong(io, "field", f"a field of {io.buffer_names_in[0]}: {', '.join(names)}")
-    low, high = window = _window(io)
-    bins = integer(io, "bins", 50, minimum=1)
-    interval_s = number(io, "update_interval", 10, above=0)
+    single_values(io, "muons.fit_lifetime")
+    settings = FIT.read(io)
+    field, bins, interval_s = settings["field"], settings["bins"], settings["update_interval"]
+    low, high = window = settings["window_us"]
     times: list[NDArray[np.float64]] = [np.empty(0)]
     fitted_s = time.monotonic()
     for data, _ in exporter:
@@ -189,18 +193,6 @@ def fit_lifetime(io: BufferIO) -> None:
             _report(io, times[0], window, bins)
             fitted_s = time.monotonic()
     _report(io, np.concatenate(times), window, bins)
-
-
-def _window(io: BufferIO) -> tuple[float, float]:
-    value = io.config.get("window_us", [1.5, 15.0])
-    allowed = "[low, high] in us, low below high and not negative"
-    if not isinstance(value, (list, tuple)) or len(value) != 2:
-        raise wrong(io, "window_us", allowed)
-    if any(isinstance(limit, bool) or not isinstance(limit, (int, float)) for limit in value):
-        raise wrong(io, "window_us", allowed)
-    if not 0 <= value[0] < value[1]:
-        raise wrong(io, "window_us", allowed)
-    return float(value[0]), float(value[1])
 
 
 def _report(io: BufferIO, times: NDArray[np.float64], window: tuple[float, float], bins: int) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 from mimocorb_dist.workers import IsAlive
 
 from ._canvas import open_canvas
-from ._settings import number, wrong
+from ._keys import FieldMap, Fields, Interval, Number, Scaling
+from ._settings import Config
 
 if TYPE_CHECKING:
     from matplotlib.lines import Line2D
@@ -18,10 +19,34 @@ if TYPE_CHECKING:
     from mimocorb_dist.workers import BufferIO
 
     from ._canvas import Canvas
+    from ._settings import Settings, Surroundings
 
 _LONGEST_IDLE_S = 0.2
 
 
+def _all_fields(around: Surroundings) -> list[str] | None:
+    observed = around.first("observes")
+    return list(observed.data_dtype.names or ()) if observed else None
+
+
+OSCILLOSCOPE = Config(
+    {
+        "update_interval": Number("Time between updates, in s.", 1, above=0),
+        "channels": Fields("Fields to show.", _all_fields, "all", end="observes"),
+        "ylim": Interval("Limits of the y axis; without them the axis follows the data.", None),
+        "t_scaling": Scaling(
+            "The time axis shows sample number * scale + offset.", [1, 0, "Samples"], "[1, 0, Samples]"
+        ),
+        "y_scaling": Scaling("The y axis shows value * scale + offset.", [1, 0, "Value"], "[1, 0, Value]"),
+        "trigger_level": Number("Drawn as a dotted line, in units of the y axis.", None),
+        "colors": FieldMap(
+            "Channel -> colour, in any way that matplotlib understands.", None, end="observes", to="colours"
+        ),
+    }
+)
+
+
+@OSCILLOSCOPE
 def oscilloscope(io: BufferIO) -> None:
     """Show the latest waveform, as an oscilloscope does.
 
@@ -32,23 +57,6 @@ def oscilloscope(io: BufferIO) -> None:
     observes   1: waveforms
     =========  ======================
 
-    Config
-    ------
-    update_interval : number, default 1
-        Time between updates, in s.
-    channels : list, default all
-        Fields to show.
-    ylim : [low, high], optional
-        Limits of the y axis; without them the axis follows the data.
-    t_scaling : [scale, offset, label], default [1, 0, Samples]
-        The time axis shows sample number * scale + offset.
-    y_scaling : [scale, offset, label], default [1, 0, Value]
-        The y axis shows value * scale + offset.
-    trigger_level : number, optional
-        Drawn as a dotted line, in units of the y axis.
-    colors : map, optional
-        Channel -> colour, in any way that matplotlib understands.
-
     Example
     -------
     ::
@@ -57,8 +65,10 @@ def oscilloscope(io: BufferIO) -> None:
                 config: {t_scaling: [0.004, 0, time / us], ylim: [-1, 0.1]}}
     """
     is_alive = IsAlive(io)
-    interval_s = number(io, "update_interval", 1, above=0)
-    screen = _Screen(io, open_canvas(io, f"Oscilloscope: {io.name}"))
+    settings = OSCILLOSCOPE.read(io)
+    interval_s = settings["update_interval"]
+    samples = io.data_observe_examples[0].size
+    screen = _Screen(settings, samples, open_canvas(io, f"Oscilloscope: {io.name}"))
     shown: int | None = None
     alive = True
     while alive:
@@ -81,25 +91,21 @@ def oscilloscope(io: BufferIO) -> None:
 class _Screen:
     """The figure with its axes, a line for each channel."""
 
-    def __init__(self, io: BufferIO, canvas: Canvas) -> None:
-        example = io.data_observe_examples[0]
+    def __init__(self, settings: Settings, samples: int, canvas: Canvas) -> None:
         self.canvas = canvas
-        self._channels = _channels(io, example)
-        t_scale, t_offset, t_label = _scaling(io, "t_scaling", "Samples")
-        self._y_scale, self._y_offset, y_label = _scaling(io, "y_scaling", "Value")
-        self._ylim = _limits(io, "ylim")
-        t = np.arange(example.size) * t_scale + t_offset
+        t_scale, t_offset, t_label = settings["t_scaling"]
+        self._y_scale, self._y_offset, y_label = settings["y_scaling"]
+        self._ylim = settings["ylim"]
+        t = np.arange(samples) * t_scale + t_offset
         self._axes = canvas.figure.add_subplot()
-        colors = io.config.get("colors") or {}
-        if not isinstance(colors, dict):
-            raise wrong(io, "colors", "a map of channels to colours")
+        colors = settings["colors"] or {}
         self._lines = {
-            channel: self._axes.plot(t, np.zeros(example.size), label=channel, color=colors.get(channel))[0]
-            for channel in self._channels
+            channel: self._axes.plot(t, np.zeros(samples), label=channel, color=colors.get(channel))[0]
+            for channel in settings["channels"]
         }
-        if io.config.get("trigger_level") is not None:
-            self._axes.axhline(number(io, "trigger_level"), linestyle="dotted", color="gray")
-        if example.size > 1:
+        if settings["trigger_level"] is not None:
+            self._axes.axhline(settings["trigger_level"], linestyle="dotted", color="gray")
+        if samples > 1:
             self._axes.set_xlim(t[0], t[-1])
         if self._ylim is not None:
             self._axes.set_ylim(*self._ylim)
@@ -137,31 +143,3 @@ class _Screen:
             self.canvas.show()
 
         self.canvas.figure.canvas.mpl_connect("pick_event", toggle)
-
-
-def _channels(io: BufferIO, example: NDArray[Any]) -> list[str]:
-    names = list(example.dtype.names or ())
-    channels = io.config.get("channels") or names
-    if not isinstance(channels, list) or any(channel not in names for channel in channels):
-        raise wrong(io, "channels", f"a list of fields of {io.buffer_names_observe[0]}: {', '.join(names)}")
-    return channels
-
-
-def _scaling(io: BufferIO, key: str, label: str) -> tuple[float, float, str]:
-    value = io.config.get(key) or [1, 0, label]
-    if not isinstance(value, (list, tuple)) or len(value) != 3:
-        raise wrong(io, key, "[scale, offset, label]")
-    scale, offset, text = value
-    if not isinstance(scale, (int, float)) or not isinstance(offset, (int, float)):
-        raise wrong(io, key, "[scale, offset, label], the first two being numbers")
-    return float(scale), float(offset), str(text)
-
-
-def _limits(io: BufferIO, key: str) -> tuple[float, float] | None:
-    value = io.config.get(key)
-    if value is None:
-        return None
-    numbers = isinstance(value, (list, tuple)) and all(isinstance(limit, (int, float)) for limit in value)
-    if not numbers or len(value) != 2:
-        raise wrong(io, key, "[low, high]")
-    return float(value[0]), float(value[1])

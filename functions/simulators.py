@@ -2,27 +2,93 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mimocorb_dist.workers import BatchImporter
 
+from ._keys import Choice, Field, Number, Whole
 from ._muons.simulation import MuonPulses
 from ._pace import Pacer, poisson, uniform
-from ._settings import choice, integer, number, seed, text, wrong
+from ._settings import Config, unfit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from mimocorb_dist.workers import BufferIO
 
+    from ._settings import Problem, Settings, Surroundings
     from ._targets import Batch
 
 _EVENTS_AT_ONCE = 64
 
 
+def _a_fourth(around: Surroundings) -> int | None:
+    sink = around.first("sinks")
+    return min(MuonPulses.trigger_sample, sink.data_length // 4) if sink else None
+
+
+def _can_be(settings: Settings, around: Surroundings) -> Iterator[Problem]:
+    sink, trigger_sample = around.sinks[0], settings["trigger_sample"]
+    if trigger_sample >= sink.data_length:
+        remedy = f"it must be below the data_length of {sink.name}, {sink.data_length}"
+        yield unfit("trigger_sample", trigger_sample, remedy)
+    for key, lower in (("mean_height", "smallest_height"), ("fall_time_ns", "rise_time_ns")):
+        if settings[key] <= settings[lower]:
+            yield unfit(key, settings[key], f"it must be a number above {lower}, {settings[lower]:g}")
+
+
+_DETECTOR = {
+    "sample_time_ns": Number("Time between two samples, in ns.", MuonPulses.sample_time_ns, above=0),
+    "trigger_sample": Whole(
+        "Sample at which the muon's pulse begins.", _a_fourth, "200, at most a fourth of data_length"
+    ),
+    "lifetime_us": Number("Lifetime of the muon, in us.", MuonPulses.lifetime_us, above=0),
+    "double_share": Number(
+        "Share of events with a second pulse. Those that come after the end of the record are lost.",
+        MuonPulses.double_share,
+        minimum=0,
+        maximum=1,
+    ),
+    "background_share": Number(
+        "Share of second pulses that are accidental, at times spread evenly over the record.",
+        MuonPulses.background_share,
+        minimum=0,
+        maximum=1,
+    ),
+    "smallest_height": Number("Least height of a pulse, in V.", MuonPulses.smallest_height, above=0),
+    "mean_height": Number(
+        "Mean height of pulses, in V: exponentially distributed above the smallest one.",
+        MuonPulses.mean_height,
+        above=0,
+    ),
+    "noise": Number("Standard deviation of the noise, in V.", MuonPulses.noise, minimum=0),
+    "baseline": Number("Voltage without a pulse, in V.", MuonPulses.baseline),
+    "rise_time_ns": Number("Time constant of a pulse's rise, in ns.", MuonPulses.rise_time_ns, above=0),
+    "fall_time_ns": Number("Time constant of a pulse's fall, in ns.", MuonPulses.fall_time_ns, above=0),
+    "polarity": Choice(
+        "Negative pulses as of a photomultiplier, or positive ones.", MuonPulses.polarity, options=(-1, 1)
+    ),
+}
+MUONS = Config(
+    {
+        "rate": Number("Events per s; without it they come as fast as the buffer takes them.", None, above=0),
+        "distribution": Choice(
+            "With `rate`: equal distances, or random (exponential) ones.",
+            "poisson",
+            options=("uniform", "poisson"),
+        ),
+        "events": Whole("Number of events; without it they go on until the run is stopped.", None, minimum=1),
+        "seed": Whole("For the same events each time.", None),
+        "channel": Field.first("Field of the buffer; others are 0.", end="sinks"),
+        **_DETECTOR,
+    },
+    _can_be,
+)
+
+
+@MUONS
 def muons(io: BufferIO) -> None:
     """Simulate a photomultiplier that sees muons stop and decay.
 
@@ -34,39 +100,6 @@ def muons(io: BufferIO) -> None:
     sinks      1; its data_length is the number of samples of a waveform
     =========  ================================================================
 
-    Config
-    ------
-    rate : number, optional
-        Events per s; without it they come as fast as the buffer takes them.
-    distribution : uniform or poisson, default poisson
-        With `rate`: equal distances, or random (exponential) ones.
-    events : integer, optional
-        Number of events; without it they go on until the run is stopped.
-    seed : integer, optional
-        For the same events each time.
-    channel : text, default the first field
-        Field of the buffer; others are 0.
-    sample_time_ns : number, default 4
-        Time between two samples, in ns.
-    trigger_sample : integer, default 200, at most a fourth of data_length
-        Sample at which the muon's pulse begins.
-    lifetime_us : number, default 2.197
-        Lifetime of the muon, in us.
-    double_share : number, default 1
-        Share of events with a second pulse. Those that come after the end of the record are lost.
-    background_share : number, default 0.3
-        Share of second pulses that are accidental, at times spread evenly over the record.
-    smallest_height, mean_height : number, default 0.05, 0.2
-        Heights of pulses, in V: exponentially distributed above the smallest one.
-    noise : number, default 0.002
-        Standard deviation of the noise, in V.
-    baseline : number, default -0.002
-        Voltage without a pulse, in V.
-    rise_time_ns, fall_time_ns : number, default 8, 80
-        Time constants of a pulse, in ns.
-    polarity : -1 or 1, default -1
-        Negative pulses as of a photomultiplier, or positive ones.
-
     Example
     -------
     ::
@@ -75,14 +108,10 @@ def muons(io: BufferIO) -> None:
     """
     importer = BatchImporter(io)
     example = io.data_out_examples[0]
-    names = example.dtype.names or ()
-    channel = text(io, "channel", names[0])
-    if channel not in names:
-        raise wrong(io, "channel", f"a field of {io.buffer_names_out[0]}: {', '.join(names)}")
-    detector = _detector(io, example.size)
-    random = np.random.default_rng(seed(io))
-    events = None if io.config.get("events") is None else integer(io, "events", minimum=1)
-    distribution = choice(io, "distribution", ("uniform", "poisson"), "poisson")
+    settings = MUONS.read(io)
+    channel, events, rate_hz = settings["channel"], settings["events"], settings["rate"]
+    detector = MuonPulses(samples=example.size, **{name: settings[name] for name in _DETECTOR})
+    random = np.random.default_rng(settings["seed"])
 
     def batches() -> Iterator[Batch]:
         made = 0
@@ -95,39 +124,7 @@ def muons(io: BufferIO) -> None:
             yield None, data
 
     source: Iterable[Batch] = batches()
-    if "rate" in io.config:
-        rate_hz = number(io, "rate", above=0)
-        waits = uniform(rate_hz) if distribution == "uniform" else poisson(rate_hz, random)
-        source = Pacer(waits).pace(source)
+    if rate_hz is not None:
+        uniformly = settings["distribution"] == "uniform"
+        source = Pacer(uniform(rate_hz) if uniformly else poisson(rate_hz, random)).pace(source)
     importer(lambda: (data for _, data in source))
-
-
-def _detector(io: BufferIO, samples: int) -> MuonPulses:
-    values: dict[str, Any] = {
-        "samples": samples,
-        "trigger_sample": integer(io, "trigger_sample", min(200, samples // 4), minimum=0),
-        "polarity": integer(io, "polarity", -1, minimum=-1),
-    }
-    if values["trigger_sample"] >= samples:
-        raise wrong(io, "trigger_sample", f"below the data_length of {io.buffer_names_out[0]}, {samples}")
-    if values["polarity"] not in (-1, 1):
-        raise wrong(io, "polarity", "-1 or 1")
-    for field in fields(MuonPulses):
-        if field.name in values:
-            continue
-        default = float(field.default)  # type: ignore[arg-type]
-        match field.name:
-            case "baseline":
-                values[field.name] = number(io, field.name, default)
-            case "noise":
-                values[field.name] = number(io, field.name, default, minimum=0)
-            case "double_share" | "background_share":
-                values[field.name] = number(io, field.name, default, minimum=0, maximum=1)
-            case _:
-                values[field.name] = number(io, field.name, default, above=0)
-    detector = MuonPulses(**values)
-    if detector.mean_height <= detector.smallest_height:
-        raise wrong(io, "mean_height", f"a number above smallest_height, {detector.smallest_height:g}")
-    if detector.fall_time_ns <= detector.rise_time_ns:
-        raise wrong(io, "fall_time_ns", f"a number above rise_time_ns, {detector.rise_time_ns:g}")
-    return detector

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,8 +11,8 @@ import numpy as np
 from mimocorb_dist.workers import IsAlive
 
 from ._canvas import open_canvas
-from ._settings import bins as bins_of
-from ._settings import choice, number, text
+from ._keys import Bins, Choice, Number, OutputName
+from ._settings import Config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from mimocorb_dist.workers import BufferIO
 
     from ._canvas import Canvas
+    from ._settings import Settings
 
     # Field -> edges of its bins and counts in them.
     Histograms = dict[str, tuple[NDArray[Any], NDArray[Any]]]
@@ -30,6 +32,13 @@ if TYPE_CHECKING:
 _LONGEST_IDLE_S = 0.2
 
 
+_UPDATE = Number("Time between updates, in s.", 1, above=0)
+_PLOT_TYPE = Choice("How bins are drawn.", "line", options=("line", "bar", "step"))
+
+HISTOGRAM = Config({"update_interval": _UPDATE, "plot_type": _PLOT_TYPE})
+
+
+@HISTOGRAM
 def histogram(io: BufferIO) -> None:
     """Show the histograms that ``exporters.histogram`` makes of the same buffer, on the same host.
 
@@ -39,18 +48,22 @@ def histogram(io: BufferIO) -> None:
     =========  ================================================
     observes   1: the source of the ``exporters.histogram``
     =========  ================================================
-
-    Config
-    ------
-    update_interval : number, default 1
-        Time between updates, in s.
-    plot_type : line, bar or step, default line
-        How bins are drawn.
     """
     directory = io.run_dir / f"Histograms_{io.buffer_names_observe[0]}"
-    _show(io, "line", lambda: _read_histograms(directory))
+    _show(io, HISTOGRAM.read(io), lambda: _read_histograms(directory))
 
 
+CSV = Config(
+    {
+        "bins": Bins("Field -> [lowest, highest, number of edges].", end="observes"),
+        "filename": OutputName.of("As in the config of the ``exporters.csv``.", ".csv", end="observes"),
+        "update_interval": _UPDATE,
+        "plot_type": replace(_PLOT_TYPE, default="bar"),
+    }
+)
+
+
+@CSV
 def csv(io: BufferIO) -> None:
     """Show histograms of the rows that ``exporters.csv`` writes of the same buffer, on the same host.
 
@@ -60,39 +73,24 @@ def csv(io: BufferIO) -> None:
     =========  ================================================
     observes   1: the source of the ``exporters.csv``
     =========  ================================================
-
-    Config
-    ------
-    bins : map
-        Field -> [lowest, highest, number of edges].
-    filename : text, default the buffer's name
-        As in the config of the ``exporters.csv``.
-    update_interval : number, default 1
-        Time between updates, in s.
-    plot_type : line, bar or step, default bar
-        How bins are drawn.
     """
-    edges = {
-        name: np.linspace(*limits)
-        for name, limits in bins_of(io, io.data_observe_examples[0].dtype.names or ()).items()
-    }
-    name = text(io, "filename", io.buffer_names_observe[0]).removesuffix(".csv")
-    rows = _RowCounter(io.run_dir / f"{name}.csv", edges)
-    _show(io, "bar", rows.read)
+    settings = CSV.read(io)
+    edges = {name: np.linspace(*limits) for name, limits in settings["bins"].items()}
+    rows = _RowCounter(io.run_dir / f"{settings['filename']}.csv", edges)
+    _show(io, settings, rows.read)
 
 
-def _show(io: BufferIO, plot_type: str, read: Callable[[], Histograms | None]) -> None:
+def _show(io: BufferIO, settings: Settings, read: Callable[[], Histograms | None]) -> None:
     """Draw what `read` gives (None: nothing yet) until the buffer ends, and once more then."""
     is_alive = IsAlive(io)
-    interval_s = number(io, "update_interval", 1, above=0)
-    plot_type = choice(io, "plot_type", _DRAW, plot_type)
+    interval_s = settings["update_interval"]
     canvas = open_canvas(io, f"Histograms: {io.name}")
     alive = True
     while alive:
         alive = is_alive()
         histograms = read()
         if histograms:
-            _draw(canvas, histograms, plot_type)
+            _draw(canvas, histograms, settings["plot_type"])
         left_s = interval_s
         while left_s > 0 and is_alive():
             canvas.idle(min(left_s, _LONGEST_IDLE_S))

@@ -20,6 +20,8 @@ from mimocorb_dist.errors import MimocorbError, RefusedError, SetupError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mimocorb_dist.topology import Topology
+
 DEFAULT_SETUPS = ("setup.yaml", "topology.yaml")
 CONTROL_MODES = ("kbd", "stats", "none")
 LATER_MODES = ("gui", "web")
@@ -145,9 +147,9 @@ def check(setup: Path | None) -> None:
     The plan tells the buffers, workers and links of each node. Nothing is started.
     """
     from mimocorb_dist.ring.runtime import runtime_root
-    from mimocorb_dist.topology import describe, load, memory_shortage, plan
+    from mimocorb_dist.topology import describe, memory_shortage, plan
 
-    the_plan = plan(load(setup or _default_setup()))
+    the_plan = plan(_load_for_this_machine(setup or _default_setup()))
     shortage = memory_shortage(the_plan, shutil.disk_usage(runtime_root()).free)
     for warning in (*the_plan.topology.warnings, *([shortage] if shortage else ())):
         click.secho(warning, fg="yellow", err=True)
@@ -168,7 +170,7 @@ def graph(setup: Path | None, output: Path) -> None:
     """Draw the data flow of a setup."""
     from mimocorb_dist.topology import draw, load
 
-    draw(load(setup or _default_setup()), output)
+    draw(load(setup or _default_setup(), nodes=()), output)  # data files may be elsewhere
     click.echo(output)
 
 
@@ -269,6 +271,19 @@ def clean() -> None:
         click.echo(f"removed {directory}")
     if not directories:
         click.echo("nothing to remove")
+
+
+def _load_for_this_machine(path: Path) -> Topology:
+    """Load a setup, and look at the data files of the node that this machine is."""
+    from mimocorb_dist.node.identity import find_node
+    from mimocorb_dist.topology import load
+
+    topology = load(path)
+    try:
+        node = find_node(topology, None)
+    except SetupError:  # it is none of them, or all: then their files have been looked at
+        return topology
+    return load(path, nodes=[node])
 
 
 def _default_setup() -> Path:

@@ -9,6 +9,7 @@ here. Who looks for something, finds it in
         buffers, workers, hosts, configs   the sections; fields reads typed values out of them
         prebuilt, user_files, paths        what a section refers to: functions, Python files, files
         drafts, rules, limits, resolved    a setup as read, checked as a whole, checked as a plan, as values
+        settings                           configs against what prebuilt functions declare
         findings                           all mistakes and warnings, and how they are said
     describe, sizes, graph             a plan as text, its memory, the data flow as a picture
 """

@@ -47,7 +47,7 @@ def _node_lines(plan: Plan, node: NodePlan) -> list[str]:
     host = f" ({node.node.host or 'this machine'})" if plan.topology.distributed else " (this machine)"
     lines = [f"node {node.node.name}{host}: {_count(node.rings, 'ring')} in {memory} of memory"]
     lines += _block("buffers", [_ring_row(ring, node) for ring in node.rings])
-    lines += _block("workers", [_worker_row(worker) for worker in node.workers])
+    lines += _block("workers", [_worker_row(plan, worker) for worker in node.workers])
     links = [(link.name, "from", f"{link.source_ring}", "to", link.target_ring) for link in node.links_out]
     lines += _block("links out", links)
     lines += _block("links in", [(link.name, "into", link.target_ring) for link in node.links_in])
@@ -73,17 +73,17 @@ def _ring_row(ring: RingPlan, node: NodePlan) -> tuple[str, ...]:
     )
 
 
-def _worker_row(plan: WorkerPlan) -> tuple[str, ...]:
-    worker = plan.worker
+def _worker_row(plan: Plan, part: WorkerPlan) -> tuple[str, ...]:
+    worker = part.worker
     function = worker.function if worker.file is None else f"{worker.file.name}: {worker.function}"
     ends = []
-    if plan.sources:
-        ends.append(f"reads {_names(end.ring for end in plan.sources)}")
-    if plan.observes:
-        ends.append(f"observes {_names(end.ring for end in plan.observes)}")
-    if plan.sinks:
-        ends.append(f"writes {_names(end.ring for end in plan.sinks)}")
-    return worker.name, f"x {plan.processes}", worker.role, function, ", ".join(ends)
+    if part.sources:
+        ends.append(f"reads {_names(end.ring for end in part.sources)}")
+    if part.observes:
+        ends.append(f"observes {_names(end.ring for end in part.observes)}")
+    if part.sinks:
+        ends.append(f"writes {_names(end.ring for end in part.sinks)}")
+    return worker.name, f"x {part.processes}", plan.topology.role_of(worker), function, ", ".join(ends)
 
 
 def _block(title: str, rows: Sequence[tuple[str, ...]]) -> list[str]:

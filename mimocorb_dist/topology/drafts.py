@@ -50,6 +50,7 @@ class WorkerDraft:
 
     `complete` tells that its buffers could be read: what is wrong with them as a whole is only said then.
     `ports` tells what a prebuilt function wants, where that is known.
+    `config_places` are the places of its values in the config, wherever that is merged from.
     `own_keys` are the keys in its `config:`, without those of base configs, which may be for other workers.
     """
 
@@ -61,6 +62,7 @@ class WorkerDraft:
     file_path: Path | None = None
     ports: Ports | None = None
     config: dict[Any, Any] = field(default_factory=dict)
+    config_places: dict[Any, Place] = field(default_factory=dict)
     own_keys: tuple[tuple[Any, Place], ...] = ()
     processes: int = 1
     nodes: tuple[Reference, ...] = ()

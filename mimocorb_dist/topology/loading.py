@@ -23,10 +23,11 @@ from .paths import Folder, file_in_the_way, is_file, missing_setup
 from .plan import plan
 from .resolved import resolved_setup
 from .rules import check_setup
+from .settings import check_configs
 from .workers import WorkerReader
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from .document import Item
     from .drafts import BufferDraft, WorkerDraft
@@ -44,7 +45,9 @@ TOP_LEVEL_KEYS = (
 DEFAULT_TARGET = "target"
 
 
-def load(path: str | os.PathLike[str], *, text: str | None = None) -> Topology:
+def load(
+    path: str | os.PathLike[str], *, text: str | None = None, nodes: Collection[str] | None = None
+) -> Topology:
     """Read a setup file and check it.
 
     Parameters
@@ -53,6 +56,9 @@ def load(path: str | os.PathLike[str], *, text: str | None = None) -> Topology:
         The setup file. Names of files in it are relative to its folder.
     text
         Its content, if it is known already; then the file itself is not read.
+    nodes
+        Names of the nodes whose workers' data files are looked at, for this machine has them. None: the
+        nodes that can run nowhere else, for they have no host on a network.
 
     Returns
     -------
@@ -73,6 +79,7 @@ def load(path: str | os.PathLike[str], *, text: str | None = None) -> Topology:
     setup = _read_setup(findings, document, shown_path, absolute) if document else None
     if setup is not None:
         check_setup(findings, setup)
+        check_configs(findings, setup, absolute.parent, nodes)
     if setup is None or findings.mistakes:
         raise TopologyError(findings.mistakes, findings.warnings)
     topology = _build(setup, absolute)
@@ -123,6 +130,9 @@ def _check_top_level(findings: Findings, top: Fields) -> None:
         elif meant:
             what = f"the key '{key}' means nothing at the top level"
             findings.warn(entry.key_place, what, f"did you mean '{meant}'?")
+        elif present := nearest(key, TOP_LEVEL_KEYS, cutoff=0.85):
+            what = f"the key '{key}' means nothing at the top level, where '{present}' is, too"
+            findings.warn(entry.key_place, what, f"move what it holds to '{present}', or name it otherwise")
 
 
 def _read_target(findings: Findings, top: Fields, folder: Folder) -> tuple[str, Path]:

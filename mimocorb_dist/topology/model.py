@@ -186,6 +186,21 @@ class Topology:
         """Whether the setup names nodes."""
         return "Nodes" in self.resolved
 
+    def role_of(self, worker: Worker) -> Literal["importer", "filter", "processor", "exporter", "observer"]:
+        """Return what a worker is to people: its role, or processor if it writes other events than it reads.
+
+        Parameters
+        ----------
+        worker
+            A worker of the setup.
+        """
+        if worker.role != "filter":
+            return worker.role
+        source = self.buffers[worker.sources[0]]
+        events = (source.data_dtype, source.data_length)
+        sinks = [self.buffers[name] for name in worker.sinks]
+        return "filter" if all((s.data_dtype, s.data_length) == events for s in sinks) else "processor"
+
     @property
     def roots(self) -> tuple[str, ...]:
         """Buffers that importers write: where a run is ended."""

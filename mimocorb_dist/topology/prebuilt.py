@@ -1,18 +1,25 @@
 """The prebuilt functions: which there are, what buffers they want, and which keys their configs have.
 
-They are looked up in the text of their modules, so that checking a setup imports none of them.
+Names are looked up in the texts of the modules. Only those whose functions a setup has are imported: they
+declare the keys of their configs.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .findings import nearest
 from .user_files import Code, read_code
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .drafts import BufferDraft
 
 PACKAGE = "mimocorb_dist.functions"
 
@@ -36,6 +43,43 @@ class Ports:
     observes: tuple[int, int | None]
     same_type: bool = False
     single: tuple[str, ...] = ()
+
+
+class ConfigProblem(Protocol):
+    """What is wrong with a config: at a key of it, or (None) with the worker's buffers."""
+
+    @property
+    def key(self) -> str | None:
+        """The key."""
+
+    @property
+    def what(self) -> str:
+        """What is wrong."""
+
+    @property
+    def remedy(self) -> str:
+        """What to do."""
+
+
+class DeclaredConfig(Protocol):
+    """What a prebuilt function declares of its config."""
+
+    @property
+    def keys(self) -> Mapping[str, Any]:
+        """Its keys by name."""
+
+    def problems(
+        self,
+        config: Mapping[Any, Any],
+        *,
+        sources: Sequence[BufferDraft],
+        sinks: Sequence[BufferDraft],
+        observes: Sequence[BufferDraft],
+        complete: bool,
+        setup_dir: Path,
+        files: bool,
+    ) -> Sequence[ConfigProblem]:
+        """Return all that is wrong with a config; of the buffers those are given that are known."""
 
 
 _IMPORTER = Ports((0, 0), (1, 1), (0, 0))
@@ -65,10 +109,6 @@ PORTS = {
 }
 
 
-_CONFIG_SECTION = re.compile(r"^Config\n-+\n(.*?)(?=^\S[^\n]*\n-+$|\Z)", re.MULTILINE | re.DOTALL)
-_CONFIG_KEYS = re.compile(r"^(\w+(?:, \w+)*) :", re.MULTILINE)
-
-
 def ports_of(function: str) -> Ports | None:
     """Return what is known of the buffers that a prebuilt function wants."""
     parts = function.split(".")
@@ -78,34 +118,45 @@ def ports_of(function: str) -> Ports | None:
     return None
 
 
-def config_keys_of(function: str) -> tuple[str, ...] | None:
-    """Return the keys of a prebuilt function's config, by its docstring; None if it has none to tell."""
+def config_of(function: str) -> DeclaredConfig | None:
+    """Return what a prebuilt function declares of its config; None if nothing is known."""
     module, _, name = function.rpartition(".")
-    code = _module_code(module)
-    docstring = code.functions.get(name) if code else None
-    if docstring is None:
+    if not module or problem_with(function) is not None:
         return None
-    config = _CONFIG_SECTION.search(docstring)
-    lines = _CONFIG_KEYS.findall(config[1]) if config else []
-    return tuple(key for line in lines for key in line.split(", "))
+    try:
+        found = import_module(f"{PACKAGE}.{module}")
+    except ImportError:  # it needs what is not installed here; the worker says so
+        return None
+    config: DeclaredConfig | None = getattr(getattr(found, name, None), "config", None)
+    return config
 
 
-def problem_with(function: str) -> tuple[str, str] | None:
-    """Return what is wrong with the name of a prebuilt function, and the remedy; None if it exists."""
+def problem_with(function: str, ends: tuple[int, int, int] | None = None) -> tuple[str, str] | None:
+    """Return what is wrong with the name of a prebuilt function, and the remedy; None if it exists.
+
+    Parameters
+    ----------
+    function
+        The name.
+    ends
+        Numbers of the sources, sinks and observed buffers of its worker, to tell which one is meant.
+    """
     module, _, name = function.rpartition(".")
     if not all(part.isidentifier() for part in function.split(".")):
         return f"'{function}' is no name of a function", "write module.function, such as exporters.csv"
     if not module:
         remedy = "add 'file:' with the file that defines it, or write a prebuilt one as module.function"
-        return f"'{function}' is no prebuilt function", _closest(function, remedy)
+        return f"'{function}' is no prebuilt function", _closest(function, remedy, ends)
     code = _module_code(module)
     if code is None:
-        return f"there is no module '{module}' of prebuilt functions", _closest(function, _modules_remedy())
+        return f"there is no module '{module}' of prebuilt functions", _closest(
+            function, _modules_remedy(), ends
+        )
     if code.may_define(name):
         return None
     offered = ", ".join(f"{module}.{found}" for found in code.functions if not found.startswith("_"))
     return f"there is no prebuilt function '{function}'", _closest(
-        function, f"{module} has: {offered or 'nothing'}"
+        function, f"{module} has: {offered or 'nothing'}", ends
     )
 
 
@@ -119,14 +170,26 @@ def prebuilt_functions() -> tuple[str, ...]:
     )
 
 
-def _closest(function: str, otherwise: str) -> str:
-    known = prebuilt_functions()
+def _closest(function: str, otherwise: str, ends: tuple[int, int, int] | None) -> str:
+    known = sorted(prebuilt_functions(), key=lambda name: _fits(name, ends))
     near = nearest(function, known)
     if near is None:  # the module may be missing or wrong, the name itself right
-        by_name = {name.rpartition(".")[2]: name for name in known}
+        by_name = {name.rpartition(".")[2]: name for name in known}  # of several, one that fits
         found = nearest(function.rpartition(".")[2], by_name, cutoff=0.8)
         near = by_name[found] if found else None
     return f"did you mean '{near}'?" if near else otherwise
+
+
+def _fits(function: str, ends: tuple[int, int, int] | None) -> bool:
+    """Tell whether a function wants as many buffers as a worker has."""
+    ports = ports_of(function)
+    if ports is None or ends is None:
+        return False
+    limits = (ports.sources, ports.sinks, ports.observes)
+    return all(
+        low <= number and (high is None or number <= high)
+        for number, (low, high) in zip(ends, limits, strict=True)
+    )
 
 
 def _modules_remedy() -> str:

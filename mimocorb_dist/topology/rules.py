@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .fields import check_reference
-from .findings import nearest, shown, suggest
+from .findings import nearest
 from .flow import Ends, find_cycles
 from .hosts import check_node
-from .prebuilt import config_keys_of
 
 if TYPE_CHECKING:
     from .drafts import BufferDraft, SetupDraft, WorkerDraft
     from .fields import Reference
     from .findings import Findings
-    from .model import Place
 
 
 def check_setup(findings: Findings, setup: SetupDraft) -> None:
@@ -27,7 +25,6 @@ def check_setup(findings: Findings, setup: SetupDraft) -> None:
     if setup.workers and all(worker.complete for worker in setup.workers.values()):
         _check_use(findings, setup)
     _warn_of_placement(findings, setup)
-    _warn_of_config_keys(findings, setup)
 
 
 def _check_references(findings: Findings, setup: SetupDraft) -> None:
@@ -190,26 +187,3 @@ def _warn_of_placement(findings: Findings, setup: SetupDraft) -> None:
                 f"worker '{worker.name}' imports with {processes} processes, and each counts its own events",
                 "use one process unless event numbers may occur several times",
             )
-
-
-def _warn_of_config_keys(findings: Findings, setup: SetupDraft) -> None:
-    """Warn of keys of configs that mean nothing to the prebuilt functions that get them.
-
-    Several workers may have one config, by a file, an anchor or a merge key; one that knows the key will do.
-    """
-    takers: dict[tuple[Any, Place], list[WorkerDraft]] = {}
-    for worker in setup.workers.values():
-        for key, place in worker.own_keys:
-            takers.setdefault((key, place), []).append(worker)
-    for (key, place), workers in takers.items():
-        known = [_config_keys(worker) for worker in workers]
-        if all(keys is not None and key not in keys for keys in known):
-            function = workers[0].function
-            assert function is not None and known[0] is not None
-            what = f"worker '{workers[0].name}': the key {shown(key)} means nothing to {function.name}"
-            findings.warn(place, what, suggest(key, known[0], "its keys") if known[0] else "remove it")
-
-
-def _config_keys(worker: WorkerDraft) -> tuple[str, ...] | None:
-    """Return the keys that a worker's function takes; None if only its author knows them."""
-    return None if worker.file or worker.function is None else config_keys_of(worker.function.name)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import io
 import posixpath
+import sys
+import tokenize
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
 
 # A module that calls one of these may define names that its text does not show.
 _DYNAMIC_CALLS = {"exec", "eval", "globals", "vars", "locals", "setattr", "__import__"}
+# What these define is known, and no worker's function: ``from numpy import *`` says nothing about others.
+_NO_FUNCTIONS = {"mimocorb_dist", "mimocorb_dist.workers", "mimocorb2", "mimocorb2.worker_templates", "numpy"}
 
 
 @dataclass(frozen=True)
@@ -33,12 +38,16 @@ class Code:
         Whether it may define further names when it runs (``from x import *``, ``globals()``, ...).
     imports
         Absolute names of modules that it imports anywhere.
+    stray_byte
+        Line and column of the first byte that its encoding does not have. In comments Python lets such bytes
+        pass when it imports a file, but not when it runs one.
     """
 
     functions: Mapping[str, str | None]
     names: frozenset[str]
     open_ended: bool
     imports: frozenset[str]
+    stray_byte: tuple[int, int] | None = None
 
     def may_define(self, name: str) -> bool:
         """Tell whether `name` is, or may be, a name of the module."""
@@ -55,10 +64,11 @@ def read_code(path: Path) -> Code:
     OSError
         If it cannot be read.
     """
+    content = path.read_bytes()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd escapes in a user's strings are not for us to judge
         try:
-            tree = ast.parse(path.read_bytes(), filename=str(path))
+            tree = ast.parse(content, filename=str(path))
         except ValueError as error:  # a null byte, before Python 3.12
             raise SyntaxError(str(error)) from error
     functions: dict[str, str | None] = {}
@@ -70,13 +80,19 @@ def read_code(path: Path) -> Code:
                 functions[name] = ast.get_docstring(statement)
                 names.add(name)
                 open_ended = open_ended or name == "__getattr__"
-            case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+            case ast.Import(names=aliases):
                 names.update((alias.asname or alias.name).split(".")[0] for alias in aliases)
-                open_ended = open_ended or any(alias.name == "*" for alias in aliases)
+            case ast.ImportFrom(names=aliases):
+                imported = {alias.asname or alias.name for alias in aliases}
+                names.update(imported - {"*"})
+                open_ended = open_ended or (
+                    "*" in imported and not _brings_no_function(statement, path.parent)
+                )
             case _:
                 names.update(_bound_names(statement))
                 open_ended = open_ended or _calls_dynamic(statement)
-    return Code(functions, frozenset(names), open_ended, frozenset(_imported_modules(tree)))
+    imports = frozenset(_imported_modules(tree))
+    return Code(functions, frozenset(names), open_ended, imports, _stray_byte(content))
 
 
 def file_hashes(files: Mapping[str, Path]) -> dict[str, str]:
@@ -122,6 +138,28 @@ def _imports_of(path: Path) -> frozenset[str]:
         return read_code(path).imports
     except SyntaxError:  # whoever imports it is told so
         return frozenset()
+
+
+def _brings_no_function(statement: ast.ImportFrom, folder: Path) -> bool:
+    """Tell whether ``from module import *`` is of a module that has no worker's function, not a neighbour."""
+    module = statement.module or ""
+    root = module.partition(".")[0]
+    known = module in _NO_FUNCTIONS or root in sys.stdlib_module_names
+    return (
+        known and not statement.level and not any((folder / name).exists() for name in (root, f"{root}.py"))
+    )
+
+
+def _stray_byte(content: bytes) -> tuple[int, int] | None:
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+    except SyntaxError:  # the byte is in one of the first lines
+        encoding = "utf-8"
+    try:
+        content.decode(encoding)
+    except UnicodeDecodeError as error:
+        return content.count(b"\n", 0, error.start) + 1, error.start - content.rfind(b"\n", 0, error.start)
+    return None
 
 
 def _top_level(statements: Iterable[ast.stmt]) -> Iterator[ast.stmt]:

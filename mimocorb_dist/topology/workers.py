@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, cast
 
 from .drafts import WorkerDraft
 from .fields import Fields, Reference, section
-from .findings import suggest
+from .findings import nearest, suggest
 from .model import Place
 from .paths import is_file
 from .prebuilt import ports_of, problem_with
@@ -83,7 +84,7 @@ class WorkerReader:
         function = self._read_function(label, fields, file, code)
         ports = None
         if function is not None and not fields.given("file"):
-            problem = problem_with(function.name)
+            problem = problem_with(function.name, (len(sources), len(sinks), len(observes)))
             if problem is None:
                 ports = ports_of(function.name)
             else:
@@ -91,6 +92,7 @@ class WorkerReader:
         processes = fields.item("number_of_processes")
         base = self._configs.merged(label, self._base_config, fields.item("base_config"))
         own = self._configs.merged(label, fields.item("config"))
+        config = {**base, **own}
         return WorkerDraft(
             name=name,
             place=entry.key_place,
@@ -99,7 +101,8 @@ class WorkerReader:
             file=file,
             file_path=self._folder.find(file.name) if file else None,
             ports=ports,
-            config={key: entry.item.plain() for key, entry in {**base, **own}.items()},
+            config={key: entry.item.plain() for key, entry in config.items()},
+            config_places={key: entry.item.place for key, entry in config.items()},
             own_keys=tuple((key, entry.key_place) for key, entry in own.items()),
             processes=fields.integer("number_of_processes", 1, MAX_PROCESSES) or 1,
             nodes=fields.names("node", "node", one_allowed=True),
@@ -117,7 +120,7 @@ class WorkerReader:
             self._findings.mistake(file.place, f"{label}: there is no file '{file.name}'", remedy)
             return None
         try:
-            return read_code(path)
+            code = read_code(path)
         except SyntaxError as error:
             place = Place(self._folder.show(file.name), error.lineno or 1, error.offset or 1)
             what = f"this is not valid Python ({error.msg})"
@@ -125,6 +128,17 @@ class WorkerReader:
         except OSError as error:
             what = f"{label}: the file '{file.name}' cannot be read ({error.strerror})"
             self._findings.mistake(file.place, what, "check its rights")
+        else:
+            if path.stem in sys.stdlib_module_names:
+                what = (
+                    f"{label}: '{file.name}' is named like a module of Python, and hides it from this worker"
+                )
+                self._findings.warn(file.place, what, "give the file another name")
+            if code.stray_byte:
+                place = Place(self._folder.show(file.name), *code.stray_byte)
+                what = "this byte is no UTF-8 text, and no line says which other encoding the file has"
+                self._findings.warn(place, what, "save the file as UTF-8")
+            return code
         return None
 
     def _read_function(
@@ -137,4 +151,10 @@ class WorkerReader:
         if function and file and code and not code.may_define(function.name):
             what = f"{label}: '{file.name}' does not define the function '{function.name}'"
             self._findings.mistake(function.place, what, suggest(function.name, code.functions, "it defines"))
+        elif function and file and code and function.name not in code.names:
+            near = nearest(function.name, code.functions)
+            if near:
+                what = f"{label}: the function '{function.name}' is not seen in '{file.name}'"
+                remedy = f"did you mean '{near}'? (the file may define more when it runs)"
+                self._findings.warn(function.place, what, remedy)
         return function

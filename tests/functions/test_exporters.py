@@ -159,7 +159,7 @@ def test_histogram_counts_as_numpy_does(bench: Bench) -> None:
     [
         (None, "map of fields"),
         ({}, "map of fields"),
-        ({"y": [0, 1, 2]}, "which has tau, n"),
+        ({"y": [0, 1, 2]}, "fields of pulses: tau, n"),
         ({"tau": [0, 1]}, "for tau"),
         ({"tau": [1, 0, 5]}, "for tau"),
         ({"tau": [0, 1, 1]}, "for tau"),

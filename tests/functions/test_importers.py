@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from .harness import Bench, make_data, make_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 WAVES = np.dtype([("ch1", "f4"), ("ch2", "i2")])
 SENT = make_data(200, WAVES, 16)
@@ -161,10 +163,10 @@ def test_events_come_as_they_were_recorded(
             data_functions.replay,
             {"filename": "events.npz", "rate": 9, "distribution": "normal"},
             SetupError,
-            "one of uniform, poisson",
+            "uniform or poisson",
         ),
         (data_functions.clocked_importer, {"filename": "events.mimo"}, SetupError, "`rate` is missing"),
-        (data_functions.clocked_importer, {"filename": "x.npz", "rate": 1}, SetupError, "a .mimo file"),
+        (data_functions.clocked_importer, {"filename": "x.npz", "rate": 1}, SetupError, "of a .mimo file"),
         (data_functions.simulate_importer, {}, DataFileError, "raw.mimo: there is no such file"),
     ],
 )
@@ -224,7 +226,7 @@ def test_simulated_muons_come_at_their_rate(bench: Bench) -> None:
         ({"channel": "ch9"}, "a field of raw: ch1, ch2"),
         ({"polarity": 0}, "-1 or 1"),
         ({"trigger_sample": 4000}, "below the data_length of raw, 4000"),
-        ({"double_share": 1.5}, "not above 1"),
+        ({"double_share": 1.5}, "from 0 to 1"),
         ({"mean_height": 0.01}, "above smallest_height, 0.05"),
         ({"rise_time_ns": 100}, "above rise_time_ns, 100"),
         ({"events": -1}, "not below 1"),
@@ -237,6 +239,36 @@ def test_wrong_simulations_are_refused(bench: Bench, config: dict[str, Any], mes
     bench.buffer("raw", [("ch1", "f4"), ("ch2", "f4")], 4000, slots=16)
     with pytest.raises(SetupError, match=message):
         simulators.muons(bench.io(sinks=("raw",), **config))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("none.npy", None, "there is no such file"),
+        ("cut.npz", b"PK\x03\x04 and no end", "is damaged or cut short"),
+        ("cut.parquet", b"PAR1 and no end", "is damaged or cut short"),
+        ("other.mimo", b"PAR1", "it begins as a .parquet file does"),
+        ("double.npy", np.zeros((3, 4)), "cannot hold without loss"),
+        ("short.npy", np.zeros((3, 2), "f4"), "write `data_length: 2`"),
+        ("right.npy", np.zeros((3, 4), "f4"), None),
+    ],
+)
+def test_a_look_at_a_data_file_tells_before_the_run_what_is_wrong(
+    tmp_path: Path, name: str, content: Any, problem: str | None
+) -> None:
+    if isinstance(content, bytes):
+        (tmp_path / name).write_bytes(content)
+    elif content is not None:
+        np.save(tmp_path / name, content)
+    sink = SimpleNamespace(name="raw", data_length=4, data_dtype=np.dtype([("ch1", "f4")]))
+    known: dict[str, Any] = {"sources": [], "sinks": [sink], "observes": [], "complete": True}
+    for files in (True, False):
+        problems = data_functions.REPLAY.problems(
+            {"filename": name}, **known, setup_dir=tmp_path, files=files
+        )
+        said = " ".join(f"{found.key}: {found.what}; {found.remedy}" for found in problems)
+        assert said.startswith("filename: ") if problem and files else said == ""
+        assert not files or (problem or "") in said
 
 
 def test_a_table_of_pandas_fills_a_buffer(bench: Bench) -> None:

@@ -81,7 +81,7 @@ def test_the_oscilloscope_of_a_buffer_without_events_ends(bench: Bench) -> None:
         ({"ylim": "auto"}, r"\[low, high\]"),
         ({"t_scaling": [1, 0]}, "scale, offset, label"),
         ({"t_scaling": ["a", 0, "s"]}, "being numbers"),
-        ({"colors": ["red"]}, "a map of channels to colours"),
+        ({"colors": ["red"]}, "a map of fields of the observed buffer to colours"),
         ({"update_interval": 0}, "above 0"),
         ({"trigger_level": "high"}, "a number"),
     ],

@@ -134,7 +134,7 @@ def archive_of_text(path: Path) -> None:
     ("name", "write", "target", "options", "message"),
     [
         ("none.npz", None, ONE, {}, "there is no such file"),
-        ("data.csv", text, ONE, {}, "give one that ends with .npz, .npy"),
+        ("data.csv", text, ONE, {}, "ends with .npz, .npy"),
         ("data.npz", text, ONE, {}, "no .npz file; it is a text"),
         ("data.npy", text, ONE, {}, "no .npy file; it is a text"),
         ("data.parquet", text, ONE, {}, "no .parquet file; it is a text"),

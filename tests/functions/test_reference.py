@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 import pytest
+from mimocorb_dist.functions._settings import Config
 
 from mimocorb_dist.topology.prebuilt import prebuilt_functions
 from tests.support import REPOSITORY
@@ -21,17 +22,19 @@ def function_of(name: str) -> Any:
     return getattr(importlib.import_module(f"mimocorb_dist.functions.{module}"), function)
 
 
-def keys_in_docstring(name: str) -> list[str]:
-    config = (
-        (inspect.getdoc(function_of(name)) or "").partition("Config\n------\n")[2].partition("Example\n")[0]
-    )
-    return [key for line in re.findall(r"(?m)^(\w[\w, ]*) :", config) for key in line.split(", ")]
+def config_of(name: str) -> Config:
+    config = function_of(name).config
+    assert isinstance(config, Config)
+    return config
 
 
-def keys_in_page(name: str) -> list[str]:
-    section = PAGE.partition("## Config")[2].partition("## Files")[0]
-    row = re.search(rf"(?m)^\| `{re.escape(name)}` \| (.*) \|$", section)
-    return re.findall(r"`(\w+)`", row[1]) if row else []
+def section_of(name: str) -> str:
+    """The section on a function's config as the page should have it."""
+    rows = [
+        f"| `{name}` | {key.kind} | {key.default_shown or '**must be given**'} | {key.meaning} |"
+        for name, key in config_of(name).keys.items()
+    ]
+    return "\n".join([f"### {name}", "", "| key | value | default | meaning |", "|---|---|---|---|", *rows])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -44,9 +47,17 @@ def test_every_function_tells_its_buffers(name: str) -> None:
     assert re.search(r"(?m)^(sources|sinks|observes)  ", inspect.getdoc(function_of(name)) or "")
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if config_of(name).keys])
+def test_the_page_has_each_key_as_it_is_declared(name: str) -> None:
+    assert f"{section_of(name)}\n\n" in PAGE, f"the page should have:\n{section_of(name)}"
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_config_keys_are_those_of_the_docstring(name: str) -> None:
-    assert keys_in_page(name) == keys_in_docstring(name)
+def test_the_help_of_a_function_has_each_key(name: str) -> None:
+    text = inspect.getdoc(function_of(name)) or ""
+    for key, declared in config_of(name).keys.items():
+        assert f"\n{key} : {declared.kind}" in text
+    assert text.find("\nConfig\n") < text.find("\nExample\n") or "\nExample\n" not in text
 
 
 def test_all_functions_are_there() -> None:

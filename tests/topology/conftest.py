@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,30 +15,35 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MARK = "\u00a7"
-REPLAY = '''
-def replay(io):
-    """Bring in events.
+DECLARED = """
+from pathlib import Path
+from mimocorb_dist.functions._keys import DataFile, Field, Number, Whole
+from mimocorb_dist.functions._settings import Config, unfit
 
-    Config
-    ------
-    filename : text
-        A file; note : this is no key.
-    rate, repeat : number, optional
-        How.
-
-    Example
-    -------
-    ::
-
-        no_key : not here
-    """
-'''
+def _not_both(settings, around):
+    if settings["rate"] and settings["repeat"]:
+        yield unfit("rate", settings["rate"], f"it must be left out for {around.sinks[0].name}")
+"""
+REPLAY = """
+@Config(
+    {
+        "filename": DataFile("A file.", None),
+        "rate": Number("How fast.", None, above=0),
+        "repeat": Whole("How often.", None),
+        "channel": Field("Which.", None, end="sinks"),
+    },
+    _not_both,
+)
+def replay(io): ...
+"""
 PACKAGE = {
     "__init__.py": "",
     "_helpers.py": "def secret(): ...",
     "misc.py": "def copy(io): ...",
-    "data.py": "def export(io): ...\ndef _private(io): ..." + REPLAY,
-    "exporters.py": "def csv(io): ...\ndef drain(io): 'Take.'\ndef histogram(io): ...\ndef parquet(io): ...",
+    "data.py": f"{DECLARED}\ndef export(io): ...\ndef _private(io): ...{REPLAY}",
+    "exporters.py": f"{DECLARED}\ndef csv(io): ...\n@Config()\ndef drain(io): 'Take.'\n"
+    "def histogram(io): ...\ndef parquet(io): ...",
+    "visualizers.py": "def csv(io): ...",
     "observers.py": "def oscilloscope(io): ...",
     "analyzers.py": "def pha(io): ...",
     "importers/__init__.py": "",
@@ -62,6 +68,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(work)
     yield work
     prebuilt._module_code.cache_clear()
+    for name in [name for name in sys.modules if name.partition(".")[0] == package.name]:
+        del sys.modules[name]
 
 
 @pytest.fixture

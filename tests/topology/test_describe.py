@@ -70,6 +70,24 @@ node storage (this machine): 2 rings in 0.2 MB of memory
     )
 
 
+def test_a_worker_that_writes_other_events_than_it_reads_is_a_processor(
+    setup: Callable[[str], Topology],
+) -> None:
+    peaks = "peaks: {slot_count: 8, data_length: 1, data_dtype: {height: float64}}"
+    copies = "copies: {slot_count: 8, data_length: 4, data_dtype: {ch1: float32}}"
+    workers = (
+        f"  {TAKE}\n"
+        "  find: {file: modules/user.py, function: find, sources: [raw], sinks: [peaks, copies]}\n"
+        "  sift: {file: modules/user.py, function: find, sources: [copies], sinks: [rest]}\n"
+        "  save: {file: modules/user.py, function: save, sources: [rest, peaks]}\n"
+    )
+    topology = setup(
+        f"{BUFFERS}  {copies}\n  {copies.replace('copies', 'rest')}\n  {peaks}\nWorkers:\n{workers}"
+    )
+    roles = [topology.role_of(worker) for worker in topology.workers.values()]
+    assert roles == ["importer", "processor", "filter", "exporter"]
+
+
 def test_a_plan_of_one_host_is_short(setup: Callable[[str], Topology], folder: object) -> None:
     assert (
         describe(plan(setup(SETUP)))

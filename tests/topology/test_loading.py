@@ -179,6 +179,14 @@ def test_other_top_level_keys_mean_nothing(warnings: Callable[..., None]) -> Non
     warnings(f"my_template: {{x: 1}}\n7: seven\nOptions: {{debug_workers: true}}\n{SETUP}")
 
 
+@pytest.mark.parametrize(("key", "meant"), [("Bufers", "Buffers"), ("workers", "Workers")])
+def test_a_mistyped_top_level_key_beside_the_right_one_is_a_warning(
+    warnings: Callable[..., None], key: str, meant: str
+) -> None:
+    words = (f"the key '{key}' means nothing at the top level, where '{meant}' is, too", f"to '{meant}'")
+    warnings(f"buffers_of_all: {{}}\n\u00a7{key}: {{}}\n{SETUP}", words)
+
+
 @pytest.mark.parametrize(
     ("key", "meant"),
     [("nodes", "Nodes"), ("Brokr", "Broker"), ("target_dir", "target_directory"), ("Security", "security")],

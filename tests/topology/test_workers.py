@@ -6,6 +6,7 @@ import datetime as dt
 import os
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from mimocorb_dist.errors import TopologyError
@@ -181,6 +182,22 @@ def test_an_unknown_prebuilt_function_is_a_mistake_with_the_nearest_name(
     mistakes(other(f"function: \u00a7{function}"), words)
 
 
+@pytest.mark.parametrize(
+    ("ends", "meant"), [("sources: [raw]", "exporters.csv"), ("observes: [raw]", "visualizers.csv")]
+)
+def test_of_several_functions_of_a_name_the_one_that_fits_is_meant(
+    mistakes: Callable[..., None], ends: str, meant: str
+) -> None:
+    mistakes(with_worker(f"other: {{function: \u00a7csv, {ends}}}"), f"did you mean '{meant}'?")
+
+
+def test_a_file_that_hides_a_module_of_python_is_a_warning(
+    warnings: Callable[..., None], folder: Path
+) -> None:
+    (folder / "select.py").write_text("def find(io): ...\n")
+    warnings(other("file: \u00a7select.py, function: find"), "named like a module of Python")
+
+
 def test_prebuilt_functions_of_nested_modules_are_found(setup: Callable[[str], Topology]) -> None:
     text = SETUP.replace("file: modules/user.py, function: take", "function: importers.redpitaya.waveform")
     assert setup(text).workers["take"].function == "importers.redpitaya.waveform"
@@ -246,6 +263,35 @@ def test_a_file_that_does_not_define_the_function_is_a_mistake(mistakes: Callabl
         other("file: modules/user.py, function: \u00a7fnd"),
         ("'modules/user.py' does not define the function 'fnd'", "'find'? (it defines: take, find, save)"),
     )
+
+
+@pytest.mark.parametrize("module", ["mimocorb_dist", "mimocorb2", "numpy", "math"])
+def test_importing_everything_from_a_library_hides_no_function(
+    mistakes: Callable[..., None], folder: Path, module: str
+) -> None:
+    (folder / "starry.py").write_text(f"from {module} import *\ndef find(io): ...\n")
+    mistakes(other("file: starry.py, function: \u00a7fnd"), "did you mean 'find'?")
+
+
+@pytest.mark.parametrize("line", ["from math import *", "from .numpy import *", "from modules import *"])
+def test_a_name_like_one_in_a_file_that_may_define_more_is_a_warning(
+    warnings: Callable[..., None], folder: Path, line: str
+) -> None:
+    (folder / "math.py").write_text("")
+    (folder / "starry.py").write_text(f"{line}\ndef find(io): ...\n")
+    warnings(other("file: starry.py, function: \u00a7fnd"), "did you mean 'find'? (the file may define more")
+
+
+def test_bytes_of_another_encoding_in_a_user_file_are_a_warning_at_their_place(
+    setup: Callable[[str], Topology], folder: Path
+) -> None:
+    (folder / "latin.py").write_bytes(b"def find(io): ...\n# caf\xe9\n")
+    (warning,) = setup(other("file: latin.py, function: find")).warnings
+    assert warning.startswith("latin.py:2:6: this byte is no UTF-8 text")
+    (folder / "latin.py").write_bytes(b"# \xe9\ndef find(io): ...\n")
+    assert setup(other("file: latin.py, function: find")).warnings[0].startswith("latin.py:1:3: this byte")
+    (folder / "latin.py").write_bytes(b"# coding: latin-1\ndef find(io): ...\n# caf\xe9\n")
+    assert setup(other("file: latin.py, function: find")).warnings == ()
 
 
 def test_a_file_without_any_function_is_a_mistake(mistakes: Callable[..., None], folder: Path) -> None:
@@ -414,12 +460,13 @@ def test_a_mistake_in_a_config_file_has_its_own_place(folder: Path, file: str, t
     assert caught.value.mistakes[0].startswith(text)
 
 
+@pytest.mark.usefixtures("recorded")
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ("{filename: a.npy, rate: 1, repeat: 2}", ()),
+        ("{filename: a.npy, rate: 1, channel: ch1}", ()),
         ("{\u00a7repat: true}", ("the key 'repat' means nothing to data.replay; did you mean 'repeat'?",)),
-        ("{filename: a.npy, \u00a7no_key: 1}", ("its keys: filename, rate, repeat",)),
+        ("{filename: a.npy, \u00a7no_key: 1}", ("its keys: filename, rate, repeat, channel",)),
         ("[{\u00a7note: 1}, {\u00a77: 1}]", ("'note' means nothing", "the key 7 means nothing")),
         ("{<<: {\u00a7rote: 1}, repeat: 2}", ("did you mean 'rate'?",)),
     ],
@@ -431,6 +478,58 @@ def test_a_key_that_a_prebuilt_function_does_not_know_is_a_warning(
     warnings(f"{BUFFERS}Workers:\n  {replay}\n  {SAVE}\n", *words)
 
 
+@pytest.fixture
+def recorded(folder: Path) -> None:
+    np.save(folder / "a.npy", np.zeros(3))
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ("{rate: \u00a7-5}", ("worker 'take': in its config `rate` is -5; it must be a number above 0",)),
+        (
+            "{rate: \u00a7-5, repeat: \u00a7often}",
+            ("`rate` is -5", "`repeat` is 'often'; it must"),
+        ),
+        ("{channel: \u00a7ch3}", ("it must be a field of raw: ch1; do you mean 'ch1'?",)),
+        ("[{rate: -1}, {rate: \u00a71, repeat: 2}]", ("`rate` is 1; it must be left out for raw",)),
+        ("{filename: \u00a7b.npy}", (("b.npy: there is no such file", "relative to the setup file"),)),
+        ("{filename: \u00a7modules}", (".npz, .npy, .mimo or .parquet file",)),
+        ("{filename: \u00a7text.npz}", (("is no .npz file", "it is a text"),)),
+    ],
+)
+def test_a_value_that_cannot_be_is_a_mistake_at_its_place(
+    mistakes: Callable[..., None], folder: Path, config: str, words: tuple[str, ...]
+) -> None:
+    (folder / "text.npz").write_text("1 2 3")
+    replay = f"take: {{function: data.replay, sinks: [raw], config: {config}}}"
+    mistakes(f"{BUFFERS}Workers:\n  {replay}\n  {SAVE}\n", *words)
+
+
+def test_a_config_is_checked_as_far_as_its_buffers_are_known(mistakes: Callable[..., None]) -> None:
+    replay = "take: {function: data.replay, sinks: [\u00a7rew], config: {rate: \u00a70, channel: ch9}}"
+    mistakes(f"{BUFFERS}Workers:\n  {replay}\n  {SAVE}\n", "there is no buffer 'rew'", "`rate` is 0")
+
+
+@pytest.mark.parametrize(
+    ("nodes", "looked_at"), [(None, False), ((), False), (["daq"], True), (["storage"], False)]
+)
+def test_data_files_are_looked_at_where_they_are(
+    folder: Path, nodes: list[str] | None, looked_at: bool
+) -> None:
+    text = (
+        "Nodes: {daq: {host: 192.168.1.1}, storage: {host: 192.168.1.2}}\nsecurity: none\n"
+        f"{BUFFERS}Workers:\n  take: {{function: data.replay, sinks: [raw], config: {{filename: b.npy}}}}\n"
+        f"  {SAVE}\n"
+    )
+    if looked_at:
+        with pytest.raises(TopologyError, match=r"b\.npy: there is no such file"):
+            load("setup.yaml", text=text, nodes=nodes)
+    else:
+        load("setup.yaml", text=text, nodes=nodes)
+
+
+@pytest.mark.usefixtures("recorded")
 def test_a_key_that_any_taker_of_a_config_may_know_is_no_warning(
     warnings: Callable[..., None], folder: Path
 ) -> None:

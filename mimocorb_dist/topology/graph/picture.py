@@ -26,6 +26,7 @@ _BUFFER = ("#ffffff", "#52606d")
 _ROLES = {  # fill and border
     "importer": ("#d7f0dd", "#2f8f4e"),
     "filter": ("#d9e8fb", "#2f6fb7"),
+    "processor": ("#d3efef", "#1f8a8a"),
     "exporter": ("#fde6c8", "#c77700"),
     "observer": ("#ece2f7", "#8a63b8"),
 }
@@ -100,10 +101,10 @@ def picture_of(topology: Topology) -> Picture:
             shapes += _box_shapes(box, box.height / 2, _BUFFER, _buffer_texts(buffers[box.key]))
         else:
             worker, _ = workers[box.key]
-            shapes += _box_shapes(box, 4.0, _ROLES[worker.role], _worker_texts(worker))
+            shapes += _box_shapes(box, 4.0, _ROLES[topology.role_of(worker)], _worker_texts(worker))
     title = f"Data flow of {topology.path.name}"
     shapes.append(Text(_MARGIN, _MARGIN + _TITLE, title, _TITLE, _INK, bold=True, anchor="start"))
-    roles = {worker.role for worker, _ in workers.values()}
+    roles = {topology.role_of(worker) for worker, _ in workers.values()}
     legend, legend_right = _legend(
         layout.bottom + _LEGEND,
         [role for role in _ROLES if role in roles],
