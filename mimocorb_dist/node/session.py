@@ -266,7 +266,7 @@ class NodeSession:
             self._end(
                 2,
                 f"nobody answers at {self._broker} {waited}; start node {self._topology.broker_node} "
-                "on its host, and check address, port and firewall",
+                "on its host (or look why it ended there), and check address, port and firewall",
             )
 
     def _can_send(self) -> bool:
@@ -311,7 +311,7 @@ class NodeSession:
                 self._registered = True
                 self._missing = message.field("missing", list)
             case "rejected":
-                self._end(2, message.field("reason", str))
+                self._end(2, message.field("reason", str).removeprefix(f"node {self.name} "))
             case "notice":
                 self._notice(message.field("text", str))
             case "overview":
