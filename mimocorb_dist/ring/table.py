@@ -124,9 +124,9 @@ class SlotTable:
         if STORES_MAY_PASS:
             fence()
 
-    def begin_run(self, first: int, count: int) -> None:
-        """Do the same as `begin` for consecutive slots."""
-        self.all_published[first : first + count] = 0
+    def begin_many(self, slots: slice | Slots) -> None:
+        """Do the same as `begin` for many slots."""
+        self.all_published[slots] = 0
         if STORES_MAY_PASS:
             fence()
 
@@ -141,15 +141,18 @@ class SlotTable:
         self.header[Header.LATEST] = token
         return token
 
-    def publish_run(self, first: int, count: int) -> Words:
-        """Do the same as `publish` for consecutive slots, and return their tokens."""
-        part = slice(first, first + count)
-        generations = self.all_claimed[part]
+    def publish_many(self, slots: slice | Slots) -> Words:
+        """Do the same as `publish` for many slots, and return their tokens."""
+        generations = self.all_claimed[slots]
         if STORES_MAY_PASS:
             fence()
-        self.all_published[part] = time.monotonic_ns()
-        self.all_written[part] = generations
-        tokens = self._tokens(self.all_written, part)
+        now_ns, count = time.monotonic_ns(), len(generations)
+        # Slots in a row stay in order when they are sorted by this moment, others need one each. Copying an
+        # event takes longer than a ns, so these moments lie after those of the writer's earlier events.
+        in_a_row = isinstance(slots, slice)
+        self.all_published[slots] = now_ns if in_a_row else self._numbers[:count] + np.uint64(now_ns - count)
+        self.all_written[slots] = generations
+        tokens = self._tokens(self.all_written, slots)
         self.header[Header.LATEST] = int(tokens[-1])
         return tokens
 

@@ -17,7 +17,7 @@ from mimocorb_dist.errors import RingError
 
 from .interface import Interface, Pace, Run
 from .layout import MEMBER_WORDS, METADATA_DTYPE, UNLIMITED, Header, Member, Role
-from .table import STORES_MAY_PASS, fence, pop_run
+from .table import STORES_MAY_PASS, Slots, fence, pop_run
 from .tokens import SLOT_BITS, TOKEN_BYTES, pack_token
 
 if TYPE_CHECKING:
@@ -225,7 +225,12 @@ class BufferWriter(Interface):
             raise
         self.publish(run)
 
-    def write(self, data: npt.NDArray[Any], metadata: npt.NDArray[np.void]) -> int:
+    def write(
+        self,
+        data: npt.NDArray[Any],
+        metadata: npt.NDArray[np.void],
+        index: Slots | None = None,
+    ) -> int:
         """Copy events into the ring and publish them, waiting for slots as needed.
 
         Parameters
@@ -234,29 +239,55 @@ class BufferWriter(Interface):
             Shape (n, data_length), of the buffer's dtype or assignable to it.
         metadata
             Shape (n,), of `METADATA_DTYPE`.
+        index
+            Numbers of the events to write, from 0 to n - 1; None: all.
 
         Returns
         -------
         int
-            How many were published: fewer than n only at the event limit of the run.
+            How many were published: fewer than wanted only at the event limit of the run.
+
+        Raises
+        ------
+        IndexError
+            If there is no event of a number in `index`. Nothing is published.
         """
-        total = len(data)
+        if index is not None and len(index) and not 0 <= index.min() <= index.max() < len(data):
+            raise IndexError(f"buffer {self.name}: events {index.min()} to {index.max()} of {len(data)}")
+        total = len(data) if index is None else len(index)
+        same = data.dtype == self._dtype and data.shape[1:] == (self.ring.spec.data_length,)
+        as_bytes = same and data.strides[1] == data.itemsize
+        source, target = (data.view(_BYTE), self._as_bytes) if as_bytes else (data, self.ring.all_data)
         done = 0
-        fits = data.dtype == self._dtype and data.shape[1:] == (self.ring.spec.data_length,)
-        flat = data.view(_BYTE) if fits and data.strides[1] == data.itemsize else None
         while done < total:
-            run = self.reserve(total - done)
-            if run is None:
+            slots = self._reserve_many(total - done)
+            if slots is None:
                 break
-            part, target = slice(done, done + run.count), slice(run.first, run.first + run.count)
-            if flat is not None:
-                self._as_bytes[target] = flat[part]
-            else:
-                run.data[:] = data[part]
-            self.ring.all_metadata[target] = metadata[part]
-            self.publish(run)
-            done += run.count
+            part = (
+                slice(done, done + _length(slots)) if index is None else index[done : done + _length(slots)]
+            )
+            try:
+                _copy(source, part, target, slots)
+                self.ring.all_metadata[slots] = metadata[part]
+            except BaseException:
+                self._keep(slots)
+                raise
+            self._publish_many(slots)
+            done += _length(slots)
         return done
+
+    def _reserve_many(self, limit: int) -> slice | Slots | None:
+        """Reserve as `reserve` does; if the slots at hand lie scattered, all of them."""
+        run = self.claim(limit)
+        if run is None:
+            return None
+        slots: slice | Slots = slice(run.first, run.first + run.count)
+        rest = self._ahead[-(limit - run.count) :] if run.count < limit else []
+        if len(rest) > run.count:
+            del self._ahead[-len(rest) :]
+            slots = np.array([*range(run.first, run.first + run.count), *rest[::-1]])
+        self._table.begin_many(slots)
+        return slots
 
     def reserve(self, limit: int = 1, timeout_s: float | None = None) -> Run | None:
         """Claim free slots that lie together, to be written to at once.
@@ -291,21 +322,29 @@ class BufferWriter(Interface):
 
     def begin(self, run: Run) -> None:
         """Say that claimed slots will be written to from now on."""
-        self._table.begin_run(run.first, run.count)
+        self._table.begin_many(slice(run.first, run.first + run.count))
 
     def publish(self, run: Run) -> None:
         """Publish all events of reserved slots."""
+        self._publish_many(slice(run.first, run.first + run.count))
+
+    def _publish_many(self, slots: slice | Slots) -> None:
         if self.ring.paused:
-            self._ahead.extend(range(run.first + run.count - 1, run.first - 1, -1))
-            self._discard(run.count)
+            self._discard(self._keep(slots))
             return
-        tokens = self._table.publish_run(run.first, run.count).tobytes()
+        tokens = self._table.publish_many(slots).tobytes()
         for queue in self.ring.ready or (self.ring.free,):
             queue.push(tokens)
 
     def abandon(self, run: Run) -> None:
         """Publish none of reserved slots; this writer keeps them for later."""
-        self._ahead.extend(range(run.first + run.count - 1, run.first - 1, -1))
+        self._keep(slice(run.first, run.first + run.count))
+
+    def _keep(self, slots: slice | Slots) -> int:
+        """Keep claimed slots for the next events; return how many."""
+        kept = range(slots.start, slots.stop) if isinstance(slots, slice) else slots.tolist()
+        self._ahead.extend(reversed(kept))
+        return len(kept)
 
     def fileno(self) -> int:
         """File descriptor that is readable when there may be free slots."""
@@ -426,3 +465,18 @@ class BufferWriter(Interface):
 
     def _discard(self, count: int) -> None:
         self.ring.members[self._member * MEMBER_WORDS + Member.DISCARDED] += count
+
+
+def _length(places: slice | Slots) -> int:
+    return places.stop - places.start if isinstance(places, slice) else len(places)
+
+
+def _copy(
+    source: npt.NDArray[Any], part: slice | Slots, target: npt.NDArray[Any], slots: slice | Slots
+) -> None:
+    """Copy a part of the rows of an array to some rows of another one."""
+    if isinstance(slots, slice) and not isinstance(part, slice) and source.dtype == target.dtype:
+        # "clip" writes to `out` directly; no number is out of range.
+        np.take(source, part, axis=0, out=target[slots], mode="clip")
+    else:
+        target[slots] = source[part]

@@ -15,7 +15,7 @@ from mimocorb_dist.ring import METADATA_DTYPE
 
 from .fit import describe_value
 from .importer import Source
-from .many import as_bytes, chosen_events, events_for, write_events
+from .many import as_bytes, chosen_events, events_for
 from .processor import one_for_each
 from .stopping import Calls, WorkerStop, calls
 from .template import MANY, Template, Unusable, counter_of
@@ -170,7 +170,7 @@ class BatchExporter(_Reading):
     def __iter__(self) -> Iterator[tuple[Data, Metadata]]:
         """Give data, shape (k, data_length), and metadata, shape (k,), of 1 <= k <= `limit` events.
 
-        They are views into the buffer, valid until the next step: copy what is kept longer.
+        They are valid until the next step: copy what is kept longer.
         """
         return self.io.iterate(self._batches())
 
@@ -184,7 +184,7 @@ class BatchExporter(_Reading):
                         break
                     count = len(data)
                     for writer in self.writers:
-                        write_events(writer, data, metadata)
+                        writer.write(data, metadata)
                     yield data, metadata
                 io.events += count
         except WorkerStop:
@@ -224,8 +224,8 @@ class _Working(_Reading):
                     if data is None or metadata is None:
                         break
                     count = len(data)
-                    for part in self._results(ufunc(data), data, metadata):
-                        write_events(*part)
+                    for writer, events, heads, index in self._results(ufunc(data), data, metadata):
+                        writer.write(events, heads, index)
                 io.events += count
         except WorkerStop:
             self.logger.info("%s: ended while waiting for an event", kind)
@@ -235,7 +235,7 @@ class _Working(_Reading):
         self.logger.debug("%s finished: %d events", kind, io.events)
 
     def _results(self, result: Any, data: Data, metadata: Metadata) -> list[_Part]:
-        """Return what goes to which sink: arguments of `write_events`."""
+        """Return what goes to which sink: it, and arguments of its `write`."""
         raise NotImplementedError
 
 

@@ -13,7 +13,7 @@ from .template import Unusable
 if TYPE_CHECKING:
     from mimocorb_dist.ring import BufferWriter
 
-    from .io import Data, Metadata
+    from .io import Data
 
 Index = npt.NDArray[np.int64]
 
@@ -66,38 +66,6 @@ def _as_rows(value: Any, target: Data) -> Any:
         return {name: _as_rows(column, target) for name, column in value.items()}
     array = np.asarray(value)
     return array[:, np.newaxis] if array.ndim == 1 and target.shape[1] == 1 else array
-
-
-def write_events(writer: BufferWriter, data: Data, metadata: Metadata, index: Index | None = None) -> None:
-    """Copy events into a ring, in as many pieces as there are runs of free slots.
-
-    Parameters
-    ----------
-    writer
-        Where to.
-    data
-        Shape (k, data_length), of the buffer's dtype.
-    metadata
-        Shape (k,).
-    index
-        Numbers of the events to write; None: all.
-    """
-    rows, heads = as_bytes(data), as_bytes(metadata.reshape(-1, 1))
-    total = len(rows) if index is None else len(index)
-    done = 0
-    while done < total:
-        with writer.batch(total - done) as (free_metadata, free_data):
-            count = len(free_data)
-            if count == 0:
-                return
-            free_rows, free_heads = as_bytes(free_data), as_bytes(free_metadata.reshape(-1, 1))
-            if index is None:
-                free_rows[...] = rows[done : done + count]
-                free_heads[...] = heads[done : done + count]
-            else:  # "clip" writes into `out` directly; the numbers have been checked
-                np.take(rows, index[done : done + count], axis=0, out=free_rows, mode="clip")
-                np.take(heads, index[done : done + count], axis=0, out=free_heads, mode="clip")
-        done += count
 
 
 def as_bytes(records: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:

@@ -13,6 +13,7 @@ from mimocorb_dist.ring import METADATA_DTYPE, BufferReader, BufferSpec, BufferW
 from tests.ring.ledger import Ledger
 from tests.ring.programs import COUNT
 from tests.ring.rings import (
+    FIELD,
     attached,
     check_table,
     checked_counter,
@@ -221,6 +222,66 @@ def test_failed_batch_of_scattered_events_is_delivered_again(directory: Path) ->
         raise LookupError
     assert ring.statistics().redelivered == 8
     assert read_available(reader) == list(range(12))
+
+
+def leave_scattered_slots_free(ring: Ring) -> None:
+    """Let every other slot be free, and the others be taken by a reader."""
+    fill(ring, ring.slot_count)
+    reader = BufferReader(ring)
+    runs = [reader.take(1) for _ in range(ring.slot_count)]
+    for run in runs[::2]:
+        assert run is not None
+        reader.release(run)
+
+
+def test_events_are_written_to_scattered_slots_in_order(directory: Path) -> None:
+    ring = make_ring(directory, 32)
+    leave_scattered_slots_free(ring)
+    fill(ring, 16, first=100)
+    assert read_available(BufferReader(ring), 5) == list(range(100, 116))
+    check_table(ring)
+
+
+@pytest.mark.parametrize("scattered", [False, True])
+def test_chosen_events_are_written(directory: Path, scattered: bool) -> None:
+    ring = make_ring(directory, 32)
+    if scattered:
+        leave_scattered_slots_free(ring)
+    writer, counters = BufferWriter(ring), np.arange(100, 140)
+    data = np.stack([payload(k) for k in counters])
+    metadata = np.array([(k, k * 0.5, k * 0.25) for k in counters], METADATA_DTYPE)
+    assert writer.write(data, metadata, np.arange(1, 31, 2)) == 15
+    assert read_available(BufferReader(ring), 4) == list(range(101, 131, 2))
+    with pytest.raises(IndexError, match="events -1 to 3 of 40"):
+        writer.write(data, metadata, np.array([3, -1]))
+    with pytest.raises(IndexError, match="events 40 to 40 of 40"):
+        writer.write(data, metadata, np.array([40]))
+
+
+def test_write_that_fails_keeps_its_slots_and_publishes_nothing(directory: Path) -> None:
+    ring = make_ring(directory, 32)
+    leave_scattered_slots_free(ring)
+    writer = BufferWriter(ring)
+    with pytest.raises(ValueError, match="broadcast"):
+        writer.write(np.zeros((12, 3), FIELD), np.zeros(12, METADATA_DTYPE))
+    assert ring.statistics().written == 32
+    for counter in range(16):
+        assert writer.wait(0)
+        put(writer, counter)
+    assert read_available(BufferReader(ring)) == list(range(16))
+
+
+def test_pause_discards_what_is_written_to_scattered_slots(directory: Path) -> None:
+    ring = make_ring(directory, 32)
+    leave_scattered_slots_free(ring)
+    ring.pause()
+    writer = fill(ring, 40, first=200)
+    assert ring.statistics().discarded_while_paused == 40
+    ring.resume()
+    for counter in range(16):
+        put(writer, counter)
+    assert read_available(BufferReader(ring)) == list(range(16))
+    check_table(ring)
 
 
 def test_failed_block_publishes_nothing(directory: Path) -> None:
