@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from .keyboard import Keyboard, answer
-from .terminal import Terminal
+from .terminal import Terminal, silence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from rich.live import Live
 
@@ -58,7 +59,7 @@ class LiveTerminal(Terminal):
 
     def close(self) -> None:
         """Leave the last tables where they are."""
-        with self._lock:
+        with self._lock, _outliving_the_terminal():
             self._closed = True
             if self._live is not None:
                 self._prompt = None
@@ -69,7 +70,7 @@ class LiveTerminal(Terminal):
     def _refresh(self) -> None:
         from rich.live import Live
 
-        with self._lock:
+        with self._lock, _outliving_the_terminal():
             if self._closed:
                 return
             if self._live is None:
@@ -93,9 +94,18 @@ class LiveTerminal(Terminal):
         with self._lock:
             live = self._live
             if live is not None:
-                live.console.print(text, markup=False, highlight=False, soft_wrap=True)
+                with _outliving_the_terminal():
+                    live.console.print(text, markup=False, highlight=False, soft_wrap=True)
                 return
         super()._write(stream, text)
+
+
+@contextlib.contextmanager
+def _outliving_the_terminal() -> Iterator[None]:
+    try:
+        yield
+    except OSError:  # it has gone
+        silence(sys.stdout)
 
 
 class Console:

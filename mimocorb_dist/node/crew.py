@@ -38,7 +38,9 @@ class Phase(StrEnum):
 
 
 FAILURES_OF_AN_EVENT = 3
-"""With `on_error: restart` an event is put aside when the function has failed so often in a row."""
+"""With `on_error: restart` an event is put aside when the function has failed on it so often."""
+MAX_BARREN_FAILURES = 5 * FAILURES_OF_AN_EVENT
+"""A process with `on_error: restart` whose function has failed so often in a row is not started again."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class _Member:
     failure: str | None = None
     traceback: str = ""
     failures: int = 0
+    barren_failures: int = 0
     said_finished: bool = False
     barren_deaths: int = 0
     events: int = 0
@@ -143,7 +146,7 @@ class Crew:
         member.counts |= counts
         if counts.get("events", 0) > member.events:
             member.events = counts["events"]
-            member.barren_deaths = member.failures = 0
+            member.barren_deaths = member.barren_failures = member.failures = 0
 
     def let_go(self, task: Task) -> None:
         """Note that a process was told to go."""
@@ -182,9 +185,12 @@ class Crew:
         if member.failure is None:
             member.failure = f"it ended with status {exit_code} without a word"
         self._errors[task.name] += 1
-        if member.went and self._may_fail(task) and self._restarts[task.name] < MAX_RESTARTS:
+        member.barren_failures += 1
+        if member.went and self._may_fail(task) and self._may_restart(member):
             return self._failed(member, at)
         what = "could not start" if member.phase is Phase.STARTING else "failed"
+        if member.barren_failures > 1:
+            what += f" {member.barren_failures} times in a row, and is not started again"
         member.phase = Phase.FAILED
         return Gone(f"{_kind(task)} {task.label} {what}: {member.failure}{at if member.went else ''}")
 
@@ -197,15 +203,50 @@ class Crew:
             isinstance(task.plan, WorkerPlan) and task.plan.worker.on_error != "stop" and len(task.reads) < 2
         )
 
+    def _may_restart(self, member: _Member) -> bool:
+        """Whether starting a process again that has failed may still be of use."""
+        return self._restarts[member.task.name] < MAX_RESTARTS and member.barren_failures < self._patience(
+            member.task
+        )
+
+    def _patience(self, task: Task) -> int:
+        """Return how often a function may fail in a row; the end of a run is not to wait for long."""
+        if _skips(task):
+            return MAX_BARREN_FAILURES if self.stopping else MAX_RESTARTS
+        return 2 * FAILURES_OF_AN_EVENT if self.stopping else MAX_BARREN_FAILURES
+
+    def give_up(self, task: Task) -> Gone | None:
+        """Say what it means that the run ends while a process that has failed waits to be started again.
+
+        Returns
+        -------
+        Gone or None
+            None if it is worth starting it for what its sources still hold.
+        """
+        member = self._members[task]
+        if member.barren_failures < self._patience(task):
+            return None
+        member.phase = Phase.FAILED
+        return Gone(
+            f"worker {task.label} failed {member.barren_failures} times in a row, "
+            "and is not started again as the run ends"
+        )
+
+    def event_is_aside(self, ring: str, group: str) -> None:
+        """Note that the event on which the readers of a group have failed is in their way no more."""
+        for task, member in self._members.items():
+            if (ring, group) in task.reads:
+                member.failures = 0
+
     def _failed(self, member: _Member, at: str) -> Restart:
         task = member.task
-        assert isinstance(task.plan, WorkerPlan)  # links have no function that may fail
-        skips = task.plan.worker.on_error == "skip"
+        skips = _skips(task)
         member.failures += 1
         what = f"{task.label} failed: {member.failure}{at}"
         why = f"worker {what}\n{member.traceback}".rstrip()
         aside = bool(task.reads) and (skips or member.failures >= FAILURES_OF_AN_EVENT)
-        delay_s = BACK_OFF_S[min(member.failures - skips, len(BACK_OFF_S) - 1)]
+        waits = not (skips or self.stopping)
+        delay_s = BACK_OFF_S[min(member.barren_failures, len(BACK_OFF_S) - 1)] if waits else 0.0
         self._begin_again(member, what)
         return Restart(delay_s, why, aside)
 
@@ -320,6 +361,10 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
+
+
+def _skips(task: Task) -> bool:
+    return isinstance(task.plan, WorkerPlan) and task.plan.worker.on_error == "skip"
 
 
 def _kind(task: Task) -> str:

@@ -79,26 +79,29 @@ class _Launch:
         self._plan = the_plan
         self._names = names
         self._loop = Loop()
+        self._address_of_broker: str | None = None  # what is typed may ask for it at once
         self._console = Console(options.controls, self._command)
         self._terminal = self._console.terminal
         self._pump = OutputPump(self._terminal.pass_on, lambda text: self._terminal.say(text, error=True))
         self._broker: BrokerProcess | None = None
-        self._address_of_broker: str | None = None
         self._status: dict[str, int] = {}
         self._signals = 0
+        self._ending = False
         self._sessions = {name: self._session(name) for name in names}
 
     def run(self) -> int:
         """Run to the end; return the exit status."""
         try:
             for warning in self._topology.warnings:
-                self._terminal.say(warning, error=True)
+                self._terminal.say(f"warning: {warning}", error=True)
             if self._topology.security == "none":
                 self._terminal.say(
                     _red("security: none - everybody in the network can control this run"), error=True
                 )
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._loop.on_signal(number, self._on_end_signal)
+            if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup sets it
+                self._loop.on_signal(signal.SIGHUP, self._on_hangup)
             self._loop.on_signal(signal.SIGCHLD, self._on_child)
             self._begin()
             self._loop.run_until(lambda: len(self._status) == len(self._names))
@@ -172,13 +175,23 @@ class _Launch:
     def _on_end_signal(self) -> None:
         self._signals += 1
         if self._signals == 1:
-            self._terminal.say("ending: importers stop, buffers drain (once more to end at once)")
-            spokesman = self._sessions[self._spokesman]
-            for session in [spokesman] if spokesman.in_run else self._sessions.values():
-                session.stop()
+            self._end_in_order("ending: importers stop, buffers drain (once more to end at once)")
         else:
             for session in self._sessions.values():
                 session.abort()
+
+    def _on_hangup(self) -> None:
+        """End in good order; a terminal that goes says so several times, which never means to end at once."""
+        self._end_in_order("the terminal has gone (SIGHUP): importers stop, buffers drain")
+
+    def _end_in_order(self, why: str) -> None:
+        self._terminal.say(why)
+        if self._ending:
+            return
+        self._ending = True
+        spokesman = self._sessions[self._spokesman]
+        for session in [spokesman] if spokesman.in_run else self._sessions.values():
+            session.stop()
 
     def _on_child(self) -> None:
         for session in self._sessions.values():

@@ -83,8 +83,8 @@ class Rescuer:
         """Take care of a reader group that has lost all its readers, until the stream ends."""
         self._orphans.setdefault((ring, group), _Stream(self._rings[ring], group))
 
-    def put_aside(self, ring: str, group: str, why: str) -> None:
-        """Take out the first event that waits in a group, and note why.
+    def put_aside(self, ring: str, group: str, why: str) -> bool:
+        """Take out the first event that waits in a group, and note why; return whether there was one.
 
         Raises
         ------
@@ -93,12 +93,13 @@ class Rescuer:
         """
         stream = _Stream(self._rings[ring], group)
         if not stream.advance():
-            return
+            return False
         metadata, data = stream.take()
         file = self._file(ring)
         file.append(metadata, data)
         file.note(f"event {int(metadata['counter'][0])}: {why}")
         stream.settle()
+        return True
 
     def work(self) -> None:
         """Take out what is there, for a short time; to be called again and again.

@@ -33,6 +33,15 @@ def _count(name: str) -> Callable[[Mapping[str, Any]], str]:
     return lambda book: f"{book[name]:,}".replace(",", " ")
 
 
+def _remarks(worker: Mapping[str, Any]) -> str:
+    """Return what is odd about a worker."""
+    restarts, stalled_s = worker["restarts"], worker["stalled_s"]
+    remarks = [f"no event done for {stalled_s:.0f} s"] if stalled_s else []
+    if restarts:
+        remarks.append("1 restart" if restarts == 1 else f"{restarts} restarts")
+    return ", ".join(remarks)
+
+
 _BUFFERS: tuple[Column, ...] = (
     ("node", lambda book: book["node"]),
     ("events", _count("written")),
@@ -53,7 +62,7 @@ _WORKERS: tuple[Column, ...] = (
     ("events", _count("events")),
     ("rate", lambda book: scaled(book["rate_hz"], "Hz")),
     ("cpu", lambda book: f"{book['cpu_percent']:.0f} %"),
-    ("", lambda book: f"{book['restarts']} restarts" if book["restarts"] else ""),
+    ("", _remarks),
 )
 _SECTIONS = (("buffer", "buffers", _BUFFERS), ("link", "links", _LINKS), ("worker", "workers", _WORKERS))
 _LEFT = ("node", "")

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+_NOBODY_READS = (errno.EIO, errno.EPIPE, errno.ENXIO)
+"""Errors of a terminal or pipe whose other end has gone; others, as of a file on a full disk, may pass."""
 
 
 class Terminal:
@@ -53,5 +59,17 @@ class Terminal:
             try:
                 stream.write(text + "\n")
                 stream.flush()
-            except (OSError, ValueError):  # nobody reads it
+            except ValueError:  # closed since
                 return
+            except OSError as error:
+                if error.errno in _NOBODY_READS:
+                    silence(stream)
+
+
+def silence(stream: Any) -> None:
+    """Let a stream that nobody reads any more lead nowhere, so that nothing fails on it up to the end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, stream.fileno())
+    finally:
+        os.close(nowhere)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,6 +15,7 @@ from .jobs import order_for
 from .process import Child
 from .rescue import Rescuer
 from .rings import RingSet
+from .stalls import Stalls
 from .tasks import Task, tasks_of
 
 if TYPE_CHECKING:
@@ -32,6 +34,9 @@ OBSERVER_PATIENCE_S = 5.0
 """How long processes that no event depends on may go on when all others have ended."""
 RESCUE_EVERY_S = 0.05
 STILL_THERE_S = 10.0
+NOT_READY_S = (5.0, 30.0, 60.0)
+"""How long to wait before it is said who is not ready: the first time, the second, and each further time."""
+_NO_PID = -1
 _LAST_WORDS = 32
 """Reads of the status pipe of a dead process, before it is believed that somebody else holds it open."""
 
@@ -125,6 +130,8 @@ class Work:
         self._stages_told: set[int] = set()
         self._told_ready = self._told_closed = self._hurried = False
         self._rescue_timer: Timer | None = None
+        self._stalls = Stalls(self._tasks)
+        self._stalled_s: dict[str, float] = {}
         self._meters: dict[int, Any] = {}
         self._final: dict[str, Any] | None = None
 
@@ -143,6 +150,7 @@ class Work:
             self._start(task)
         if not self._tasks:
             self._progress()
+        self._loop.after(NOT_READY_S[0], self._tell_who_is_not_ready)
 
     def go(self, stage: int, addresses: dict[str, str]) -> None:
         """Let the processes of a stage go.
@@ -178,6 +186,12 @@ class Work:
         for task in self.crew.left:
             if task in self._children and not self.crew.went(task):
                 self._dismiss(task)  # it has done nothing yet
+        for task, timer in list(self._pending_restarts.items()):
+            gone = self.crew.give_up(task)
+            if gone is not None:
+                timer.cancel()
+                del self._pending_restarts[task]
+                self._gone(task, _NO_PID, gone)
         self._loop.after(NUDGE_S, self._nudge_importers)
         self._loop.after(STILL_THERE_S, self._tell_who_is_left)
         self._progress()
@@ -215,8 +229,12 @@ class Work:
         cpu_percent = self._cpu_percent()
         for name, row in workers.items():
             row["cpu_percent"] = cpu_percent.get(name, 0.0)
+        rings = self._rings.statistics()
+        self._note_stalls(self._stalls.look(workers, rings, time.monotonic()))
+        for name, stalled_s in self._stalled_s.items():
+            workers[name]["stalled_s"] = stalled_s
         return {
-            "rings": self._rings.statistics(),
+            "rings": rings,
             "links": self.crew.link_counts(),
             "workers": workers,
             "limit_reached": self._rings.limit_reached,
@@ -293,38 +311,42 @@ class Work:
         del self._children[task]
         self._meters.pop(child.pid, None)
         self._rings.recover(task, child.pid)
-        time = f"{datetime.now():%H:%M:%S}"
+        when = f"{datetime.now():%H:%M:%S}"
         if exit_code < 0:
-            self._note_kill(task, exit_code, time)
-        meaning = self.crew.died(task, exit_code, time)
+            self._note_kill(task, exit_code, when)
+        meaning = self.crew.died(task, exit_code, when)
         if isinstance(meaning, Restart):
-            self._events.say(f"{meaning.why.splitlines()[0]}; it is started again")
-            if meaning.aside:
-                self._put_aside(task, meaning.why)
+            aside = meaning.aside and self._put_aside(task, meaning.why)
+            then = "its event is put aside, and it is started again" if aside else "it is started again"
+            self._events.say(f"{meaning.why.splitlines()[0]}; {then}")
             self._pending_restarts[task] = self._loop.after(meaning.delay_s, lambda: self._restart(task))
         else:
             self._gone(task, child.pid, meaning)
         self._events.changed()
 
-    def _note_kill(self, task: Task, exit_code: int, time: str) -> None:
+    def _note_kill(self, task: Task, exit_code: int, when: str) -> None:
         """Write into the log of a process what it could not write itself."""
         try:
             with self._log_of(task).open("a", encoding="utf-8") as log:
-                log.write(f"{time} {task.label} was killed ({signal_name(-exit_code)})\n")
+                log.write(f"{when} {task.label} was killed ({signal_name(-exit_code)})\n")
         except OSError as error:
             self._events.say(f"{self._log_of(task)}: cannot be written ({error.strerror})")
 
-    def _put_aside(self, task: Task, why: str) -> None:
+    def _put_aside(self, task: Task, why: str) -> bool:
         """Rescue the event that a function has failed on: the first that waits, if no other reader took it.
 
         If one did, it will fail there, too, until all readers of the group are down and the event is here.
         """
+        aside = False
         for ring, group in task.reads:
             if not any((ring, group) in other.reads for other in self._children):
                 try:
-                    self._rescuer.put_aside(ring, group, why)
+                    aside = self._rescuer.put_aside(ring, group, why)
                 except RunError as error:
                     self._events.trouble(str(error))
+                if aside:
+                    self.crew.event_is_aside(ring, group)
+        return aside
 
     def _restart(self, task: Task) -> None:
         try:
@@ -373,10 +395,31 @@ class Work:
                 self._children[task].terminate()
 
     def _tell_who_is_left(self) -> None:
-        left = [task.label for task in self.crew.left]
+        left = [f"{task.label}{self._stalled(task)}" for task in self.crew.left]
         if left and not self._told_closed:
             self._events.still_at_work(left)
             self._loop.after(STILL_THERE_S, self._tell_who_is_left)
+
+    def _stalled(self, task: Task) -> str:
+        stalled_s = self._stalled_s.get(task.name) if task.kind == "worker" else None
+        return f" (no event done for {stalled_s:.0f} s)" if stalled_s else ""
+
+    def _note_stalls(self, stalled_s: dict[str, float]) -> None:
+        """Say once who keeps the others waiting; tables and `status` show it as long as it is so."""
+        before, self._stalled_s = self._stalled_s, stalled_s
+        for task in self._tasks:
+            if task.kind == "worker" and task.number == 0 and task.name in stalled_s.keys() - before.keys():
+                since = f"has done no event for {stalled_s[task.name]:.0f} s, though some wait"
+                self._events.say(f"worker {task.name} {since}: its {_function(task)} is slow, or hangs")
+
+    def _tell_who_is_not_ready(self, count: int = 0) -> None:
+        missing = [task for task in self.crew.left if self.crew.phase(task) is Phase.STARTING]
+        if self._told_ready or self.crew.stopping or not missing:
+            return
+        waited_s = sum(NOT_READY_S[min(number, 2)] for number in range(count + 1))
+        who = ", ".join(f"{task.label} ({_preparation(task)})" for task in missing)
+        self._events.say(f"still not ready after {waited_s:.0f} s: {who}; Ctrl-C ends the start")
+        self._loop.after(NOT_READY_S[min(count + 1, 2)], lambda: self._tell_who_is_not_ready(count + 1))
 
     def _progress(self) -> None:
         """Tell what is new."""
@@ -441,3 +484,18 @@ class Work:
                 except psutil.Error:  # it has just ended
                     continue
         return percent
+
+
+def _function(task: Task) -> str:
+    """Name the function of a worker as the setup does."""
+    assert isinstance(task.plan, WorkerPlan)
+    worker = task.plan.worker
+    return f"function {worker.function}" + ("" if worker.file is None else f" in {worker.file.name}")
+
+
+def _preparation(task: Task) -> str:
+    """Say what a process does before it is ready."""
+    if not isinstance(task.plan, WorkerPlan):
+        return "starting"
+    worker = task.plan.worker
+    return f"preparing {worker.function}" if worker.file is None else f"importing {worker.file.name}"

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RECORD = "run.json"
-_COMMON_FILES = (RECORD, "setup.yaml", "data_flow.svg", "stats.csv")
+RESERVE = ".run.json.reserve"
+"""Room for the last record, as long as the run goes on."""
+_COMMON_FILES = (RECORD, RESERVE, "setup.yaml", "data_flow.svg", "stats.csv")
 
 _SHARED_FILE_SYSTEM_S = 5.0
 """How long a file that another host wrote may take to be seen here."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 from typing import TYPE_CHECKING
 
@@ -39,7 +41,18 @@ def write_atomically(path: Path, text: str) -> None:
         finally:
             os.close(directory)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
-        raise RunError(
-            f"{path}: cannot be written ({error.strerror}); check free space and permissions of its folder"
-        ) from error
+        with contextlib.suppress(OSError):  # the disk that could not be written
+            fresh.unlink()
+        raise cannot_write(path, error) from error
+
+
+def cannot_write(path: Path, error: OSError) -> RunError:
+    """Return the error for a file of a run that cannot be written."""
+    return RunError(f"{path}: cannot be written ({error.strerror}); {remedy(error)}")
+
+
+def remedy(error: OSError) -> str:
+    """Say what to do about a file that cannot be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "free space and start again"
+    return "check the disk, and permissions of the folder"

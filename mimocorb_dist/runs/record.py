@@ -13,7 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Literal
 
 from .books import Reports, buffer_books, events, imbalances, link_books, worker_books
-from .files import write_atomically
+from .directory import RESERVE
+from .files import cannot_write, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,6 +40,7 @@ _BUFFER_COLUMNS = (
 )
 _WORKER_COLUMNS = ("node", "processes", "restarts", "errors", "events")
 _ENDS_TOLD = 5
+_RESERVE_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -194,12 +196,26 @@ def own_part(record: Mapping[str, Any], nodes: Sequence[str]) -> dict[str, Any]:
 def write_record(path: Path, content: Mapping[str, Any]) -> None:
     """Write the content of a record to a file, atomically and synced to the disk.
 
+    As long as the run goes on some room is kept for its last record, beside it, so that a disk that has
+    run full does not leave the run without one.
+
     Raises
     ------
     RunError
         If it cannot be written.
     """
-    write_atomically(path, json.dumps(content, indent=2, default=str) + "\n")
+    text = json.dumps(content, indent=2, default=str) + "\n"
+    reserve = path.with_name(RESERVE)
+    if content["run"]["finished"] is None:
+        write_atomically(path, text)
+        if not reserve.exists():
+            write_atomically(reserve, " " * max(_RESERVE_BYTES, 4 * len(text)))
+        return
+    try:
+        reserve.unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    write_atomically(path, text)
 
 
 @cache

@@ -10,6 +10,8 @@ import numpy as np
 
 from mimocorb_dist.errors import RunError
 
+from .files import remedy
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -101,18 +103,16 @@ class RescueFile:
             os.close(self._fd)
 
     def _error(self, error: OSError) -> RunError:
-        return RunError(
-            f"{self._path}: cannot rescue events ({error.strerror}); check free space and permissions"
-        )
+        return RunError(f"{self._path}: cannot rescue events ({error.strerror}); {remedy(error)}")
 
 
 def _make_with(path: Path, header: bytes) -> None:
     """Make a file with its header, if it is not there yet; nobody ever sees it without."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.write_bytes(header)
     try:
+        fresh.write_bytes(header)
         os.link(fresh, path)
     except FileExistsError:
         return  # another node, or a restarted one, made it: the header is the same
     finally:
-        fresh.unlink()
+        fresh.unlink(missing_ok=True)

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import csv
+import errno
+import io
+import logging
+import os
 from collections.abc import Mapping
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from mimocorb_dist.errors import RunError
 
+from .files import cannot_write
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 _INTERVALS_S = ((10.0, 1.0), (60.0, 10.0), (600.0, 60.0), (3600.0, 600.0))
 """Up to which age of the run how often a row is written."""
@@ -27,19 +36,13 @@ class StatsFile:
     Parameters
     ----------
     path
-        The file; it is made.
-
-    Raises
-    ------
-    RunError
-        If it cannot be written.
+        The file; it is made with the first row.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._columns: list[str] = []
         self._last_age_s = float("-inf")
-        self._file: IO[str] | None = None
         self._written: Mapping[str, Any] | None = None
 
     def offer(self, overview: Mapping[str, Any], age_s: float) -> None:
@@ -51,30 +54,37 @@ class StatsFile:
             State of the run: ``buffers`` and ``workers`` by name.
         age_s
             Time since the start of the run, in s.
+
+        Raises
+        ------
+        RunError
+            If it cannot be written.
         """
         if age_s - self._last_age_s >= row_interval_s(age_s) - 0.25:
             self._last_age_s = age_s
             self._write(overview, age_s)
 
     def close(self, overview: Mapping[str, Any], age_s: float) -> None:
-        """Write the last row, and close the file."""
+        """Write the last row; if that cannot be, it is only said: the run is over."""
         if overview is not self._written:
-            self._write(overview, age_s)
-        if self._file is not None:
-            self._file.close()
+            try:
+                self._write(overview, age_s)
+            except RunError as error:
+                log.warning("%s", error)
 
     def _write(self, overview: Mapping[str, Any], age_s: float) -> None:
         self._written = overview
         cells = _flat(classic_statistics(overview, age_s))
+        row = [cells.get(column, "") for column in self._columns or cells]
+        text = _lines([row] if self._columns else [cells, row])
         try:
-            if self._file is None:
-                self._file = self._path.open("w", newline="", encoding="utf-8")
-                self._columns = list(cells)
-                csv.writer(self._file).writerow(self._columns)
-            csv.writer(self._file).writerow([cells.get(column, "") for column in self._columns])
-            self._file.flush()
+            # Unbuffered: nothing is left over that a later close could fail on.
+            with self._path.open("ab" if self._columns else "wb", buffering=0) as file:
+                if (file.write(text) or 0) < len(text):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
-            raise RunError(f"{self._path}: cannot be written ({error.strerror}); check free space") from error
+            raise cannot_write(self._path, error) from error
+        self._columns = self._columns or list(cells)
 
 
 def classic_statistics(overview: Mapping[str, Any], age_s: float) -> dict[str, Any]:
@@ -101,6 +111,12 @@ def classic_statistics(overview: Mapping[str, Any], age_s: float) -> dict[str, A
         "total_processes_alive": sum(book["alive"] for book in overview["workers"].values()),
         "control": {"cpu_percent": overview["control"]["cpu_percent"]},
     }
+
+
+def _lines(rows: Iterable[Iterable[Any]]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
 
 
 def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:

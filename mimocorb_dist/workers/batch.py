@@ -185,10 +185,12 @@ class BatchExporter(_Reading):
                     count = len(data)
                     for writer in self.writers:
                         writer.write(data, metadata)
+                    io.in_hand = metadata
                     yield data, metadata
                 io.events += count
         except WorkerStop:
             self.logger.info("BatchExporter: ended while waiting for an event")
+        io.in_hand = None
         if self.write:
             io.shutdown_sinks()
         self.logger.debug("BatchExporter finished: %d events", io.events)

@@ -53,10 +53,12 @@ class Exporter(Template):
                         break
                     for copy in copies:
                         copy(metadata, data)
+                    io.in_hand = metadata
                     yield data, metadata
                 io.events += 1
         except WorkerStop:
             self.logger.info("Exporter: ended while waiting for an event")
+        io.in_hand = None
         if copies:
             io.shutdown_sinks()
         self.logger.debug("Exporter finished: %d events", io.events)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import re
 import sys
 import traceback
@@ -16,18 +18,25 @@ from .template import Unusable
 if TYPE_CHECKING:
     from mimocorb_dist.wire.pipes import StatusPipe
 
+    from .io import Metadata
     from .job import WorkerJob
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _LONGEST_TRACEBACK = 64 * 1024
 _PLACE_AT_END = re.compile(r" \(([^()]+:\d+)\)$")
 
 
-def report_failure(status: StatusPipe, error: BaseException, job: WorkerJob | None = None) -> None:
+def report_failure(
+    status: StatusPipe,
+    error: BaseException,
+    job: WorkerJob | None = None,
+    in_hand: Metadata | None = None,
+) -> None:
     """Tell the node and the log file why this worker ends.
 
     The node shows the message on the terminal, so here it goes to the log file only. A traceback goes to
-    both, by way of the error stream; errors that are raised on purpose say all in their message, and have
-    none.
+    both, by way of the error stream; errors that are raised on purpose, and a full disk, say all in their
+    message, and have none.
 
     Parameters
     ----------
@@ -37,14 +46,22 @@ def report_failure(status: StatusPipe, error: BaseException, job: WorkerJob | No
         What has been raised.
     job
         The job of the worker, if that could be read.
+    in_hand
+        Metadata, shape (k,), of the events that it was working on, if that is known.
     """
+    full = _full_disk(error)
     message, place = _message_and_place(error)
+    if full is not None and job is not None:
+        message = f"{os.strerror(full.errno or errno.ENOSPC)}: {full.filename or job.run_dir}"
+        message += "; free space and start again"
+    if in_hand is not None and (full is not None or not isinstance(error, MimocorbError)):
+        message = f"{_events(in_hand)}: {message}"
     if job is not None:
         message = re.sub(rf"^worker {re.escape(job.worker)}(: |, )", "", message)
-        if job.file is None and isinstance(error, MimocorbError):
+        if job.file is None and (full is not None or isinstance(error, MimocorbError)):
             place = ""  # it is ours, and nothing that the user could look at
         _log(job, f"{message} ({place})" if place else message)
-    trace = _traceback(error)
+    trace = "" if full is not None else _traceback(error)
     if trace:
         sys.stdout.flush()
         sys.stderr.write(trace)
@@ -53,6 +70,17 @@ def report_failure(status: StatusPipe, error: BaseException, job: WorkerJob | No
         status.send(state="failed", error=message, where=place, traceback=trace)
     except WireError as gone:
         logging.getLogger(__name__).warning("%s", gone)
+
+
+def _full_disk(error: BaseException) -> OSError | None:
+    """Return the error of the system if what has been raised means that a disk is full."""
+    cause = error.__cause__ if isinstance(error, UfuncError) else error
+    return cause if isinstance(cause, OSError) and cause.errno in _FULL else None
+
+
+def _events(metadata: Metadata) -> str:
+    first, last = int(metadata["counter"][0]), int(metadata["counter"][-1])
+    return f"event {first}" if len(metadata) == 1 else f"events {first} to {last}"
 
 
 def _message_and_place(error: BaseException) -> tuple[str, str]:

@@ -83,6 +83,8 @@ class BufferIO:
         Names of the buffers.
     events
         How many events the worker has dealt with so far: kept by the templates.
+    in_hand
+        Metadata, shape (k,), of the events that an iteration has given last; None if there are none.
     stop
         Whether the worker has been asked to end.
     begin
@@ -129,6 +131,7 @@ class BufferIO:
         self.events = 0
         self.stop = Stop()
         self.begin: Callable[[], None] = lambda: None
+        self.in_hand: Metadata | None = None
         self._iteration: Generator[Any, None, None] | None = None
 
     def __getitem__(self, key: str) -> Any:

@@ -71,7 +71,7 @@ def run(job_path: Path, status: StatusPipe, control: ControlPipe) -> int:
         work(function, io)
     except BaseException as error:  # noqa: BLE001 (whatever ends the worker has to be reported)
         watch.end()
-        report_failure(status, error, job)
+        report_failure(status, error, job, io.in_hand)
         io.fail(error)
         return FAILED if start.ready else UNUSABLE
     watch.end()

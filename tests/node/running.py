@@ -135,6 +135,7 @@ from mimocorb_dist.node import session, work
 full_options = node.StartOptions
 node.StartOptions = lambda **options: full_options(silence_s={silence_s}, **options)
 session.SAY_EVERY_S = work.OBSERVER_PATIENCE_S = 1.0
+work.NOT_READY_S = (2.0, 2.0, 2.0)
 cli.main()
 """
 

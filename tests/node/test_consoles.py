@@ -43,6 +43,7 @@ OVERVIEW = {
             "rate_hz": 0.5,
             "cpu_percent": 33.3,
             "restarts": 1,
+            "stalled_s": 35.2,
         }
     },
 }
@@ -63,7 +64,14 @@ def test_values_have_three_digits_and_a_prefix():
 
 def test_the_state_is_shown_as_text_line_and_table():
     text = overview_text(OVERVIEW)
-    for words in ("run_1: running (filter vanished)", "12 345", "98.8 kHz", "3.1 %", "paused", "1 restarts"):
+    for words in (
+        "run_1: running (filter vanished)",
+        "12 345",
+        "98.8 kHz",
+        "3.1 %",
+        "paused",
+        "35 s, 1 restart",
+    ):
         assert words in text
     assert overview_line(OVERVIEW) == "running: raw 12345 (98.8 kHz, fill 25 %, dead 3.1 %)"
     from rich.console import Console

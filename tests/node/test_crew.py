@@ -4,7 +4,14 @@ import signal
 
 import pytest
 
-from mimocorb_dist.node.crew import MAX_BARREN_DEATHS, Crew, Gone, Restart
+from mimocorb_dist.node.crew import (
+    FAILURES_OF_AN_EVENT,
+    MAX_BARREN_DEATHS,
+    MAX_BARREN_FAILURES,
+    Crew,
+    Gone,
+    Restart,
+)
 from mimocorb_dist.node.tasks import LINK_STAGE, tasks_of
 from tests.broker.plans import THREE_NODES, planned
 
@@ -19,6 +26,19 @@ def plan(tmp_path):
 @pytest.fixture
 def crew(plan):
     return Crew(tasks_of(plan.nodes["filter"], plan))
+
+
+def crew_of(tmp_path, on_error):
+    text = THREE_NODES.replace("pick: {", f"pick: {{on_error: {on_error}, ")
+    assert text != THREE_NODES
+    plan = planned(tmp_path, text)[1]
+    return Crew(tasks_of(plan.nodes["filter"], plan))
+
+
+def fail(crew, worker):
+    let_run(crew)
+    crew.hear(worker, {"state": "failed", "error": "ValueError: no"})
+    return crew.died(worker, 1)
 
 
 def task_of(crew, kind):
@@ -176,3 +196,59 @@ def test_a_group_has_readers_until_the_last_has_ended(crew):
     crew.hear(worker, {"state": "failed", "error": "x"})
     crew.died(worker, 1)
     assert not crew.has_reader("raw.in", "readers")
+
+
+def test_with_restart_an_event_is_put_aside_at_its_third_failure_and_the_next_one_has_three_as_well(tmp_path):
+    crew = crew_of(tmp_path, "restart")
+    worker = task_of(crew, "worker")
+    for _ in range(2):
+        asides = [fail(crew, worker).aside for _ in range(FAILURES_OF_AN_EVENT)]
+        assert asides == [False, False, True]
+        crew.event_is_aside(*worker.reads[0])
+
+
+def test_with_restart_a_function_that_does_nothing_but_fail_is_given_up(tmp_path):
+    crew = crew_of(tmp_path, "restart")
+    worker = task_of(crew, "worker")
+    restarts = [fail(crew, worker) for _ in range(MAX_BARREN_FAILURES - 1)]
+    assert all(isinstance(restart, Restart) for restart in restarts)
+    assert [restart.delay_s for restart in restarts[:4]] == [0.1, 0.5, 2.0, 2.0]
+    assert fail(crew, worker) == Gone(
+        f"worker pick.0 failed {MAX_BARREN_FAILURES} times in a row, and is not started again: ValueError: no"
+    )
+
+
+def test_a_function_that_handles_an_event_between_its_failures_is_not_given_up(tmp_path):
+    crew = crew_of(tmp_path, "restart")
+    worker = task_of(crew, "worker")
+    for _ in range(2 * MAX_BARREN_FAILURES):
+        assert isinstance(fail(crew, worker), Restart)
+        crew.hear(worker, {"state": "counts", "events": 1})
+
+
+def test_skip_goes_on_however_many_events_fail_without_waiting(tmp_path):
+    crew = crew_of(tmp_path, "skip")
+    worker = task_of(crew, "worker")
+    restarts = [fail(crew, worker) for _ in range(2 * MAX_BARREN_FAILURES)]
+    assert all(restart.aside and restart.delay_s == 0.0 for restart in restarts)
+
+
+@pytest.mark.parametrize("on_error", ["restart", "skip"])
+def test_the_end_of_a_run_does_not_wait_for_a_function_that_does_nothing_but_fail(tmp_path, on_error):
+    crew = crew_of(tmp_path, on_error)
+    worker = task_of(crew, "worker")
+    fail(crew, worker)
+    crew.stopping = True
+    assert crew.give_up(worker) is None
+    deaths = [fail(crew, worker) for _ in range(MAX_BARREN_FAILURES)]
+    assert any(isinstance(death, Gone) for death in deaths)
+
+
+def test_a_process_that_waits_to_be_started_again_is_given_up_when_the_run_ends(tmp_path):
+    crew = crew_of(tmp_path, "restart")
+    worker = task_of(crew, "worker")
+    for _ in range(MAX_BARREN_FAILURES - 1):
+        fail(crew, worker)
+    crew.stopping = True
+    assert "not started again as the run ends" in crew.give_up(worker).trouble
+    assert worker not in crew.left

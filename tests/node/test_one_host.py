@@ -25,7 +25,7 @@ from tests.node.running import (
     saved,
     write_setup,
 )
-from tests.support import eventually
+from tests.support import eventually, small_disk
 
 
 def test_a_run_ends_by_itself_with_status_0_and_a_complete_directory(tmp_path):
@@ -159,6 +159,34 @@ def test_functions_that_cannot_be_imported_end_the_start_with_status_2(tmp_path,
     assert not list(tmp_path.glob("target/*"))  # what could not begin leaves no run
 
 
+def test_a_worker_that_does_not_get_ready_is_named_and_ctrl_c_ends_the_start(tmp_path):
+    setup = write_setup(tmp_path)
+    with (tmp_path / "f.py").open("a") as code:
+        code.write("\ntime.sleep(600)\n")
+    with Started(setup, bufsize=0) as run:
+        eventually(lambda: "still not ready" in run.process.stdout.readline(), 30.0)
+        run.interrupt()
+        run.ends(1)
+    assert record(tmp_path)["run"]["quality"] == "ABORTED"
+
+
+def test_a_full_disk_ends_the_run_with_its_reason_and_a_true_record(tmp_path):
+    setup = write_setup(tmp_path, DISK_FILLING)
+    with small_disk(tmp_path / "target", "2m"), Started(setup) as run:
+        output = run.ends(1)
+        content = record(tmp_path)
+        stored = (run_directory(tmp_path) / "raw.mimo").stat().st_size
+    assert "Traceback" not in output
+    assert "run failed, quality INCOMPLETE" in output
+    assert (content["run"]["state"], content["run"]["quality"]) == ("failed", "INCOMPLETE")
+    assert "No space left on device: " in content["run"]["reasons"][0]
+    assert "free space and start again" in content["run"]["reasons"][0]
+    raw = content["buffers"]["raw"]
+    assert_balanced(content)
+    assert 0 < stored - 80_024 * raw["read"] < 64 * 80_024  # the events of the last batch are only half there
+    assert raw["lost"] > 0
+
+
 @pytest.mark.parametrize("count", [1, 1000])
 def test_max_events_is_exact(tmp_path, count):
     with Started(write_setup(tmp_path), "--max-events", str(count)) as run:
@@ -169,9 +197,12 @@ def test_max_events_is_exact(tmp_path, count):
     assert_balanced(content)
 
 
-def test_max_time_ends_the_run(tmp_path):
-    with Started(write_setup(tmp_path, SOURCE="rate: 100"), "--max-time", "1") as run:
-        run.ends(0)
+def test_max_time_ends_the_run_and_what_is_typed_too_early_does_not(tmp_path):
+    setup = write_setup(tmp_path, SOURCE="rate: 100")
+    with Started(setup, "--max-time", "1", "-c", "kbd", stdin=subprocess.PIPE) as run:
+        run.process.stdin.write("shutdown workers\n")
+        run.process.stdin.flush()
+        assert "the run has not begun" in run.ends(0)
     content = record(tmp_path)
     assert content["run"]["quality"] == "GOOD"
     assert 1 < content["buffers"]["raw"]["written"] < 250
@@ -301,6 +332,16 @@ def test_output_that_nobody_reads_does_no_harm(tmp_path):
         assert run.process.wait(20) == 0
 
 
+DISK_FILLING = """
+Buffers:
+  raw: {slot_count: 64, data_length: 10000, data_dtype: {number: int64}}
+Workers:
+  source: {file: f.py, function: source, sinks: [raw], config: {rate: 1000}}
+  save: {function: data.export, sources: [raw]}
+target_directory: target
+"""
+
+
 class Terminal:
     """A terminal in which the node runs, as a user would have it."""
 
@@ -322,6 +363,10 @@ class Terminal:
             return self.seen
         return self.seen
 
+    def hang_up(self) -> None:
+        os.close(self._fd)
+        self._fd = -1
+
     def type(self, line: str) -> None:
         os.write(self._fd, (line + "\n").encode())
 
@@ -330,7 +375,22 @@ class Terminal:
 
     def __exit__(self, *_: object) -> None:
         self.run.__exit__()
-        os.close(self._fd)
+        if self._fd >= 0:
+            self.hang_up()
+
+
+def test_a_terminal_that_goes_ends_the_run_in_good_order(tmp_path):
+    with Terminal(write_setup(tmp_path, SOURCE="rate: 300")) as terminal:
+        terminal.run.until("good", 10)
+        terminal.hang_up()
+        for _ in range(2):  # as the kernel and a shell say it both
+            terminal.run.process.send_signal(signal.SIGHUP)
+            time.sleep(0.1)
+        assert terminal.run.process.wait(30) == 0
+        assert not terminal.run.runtime_directories()
+    content = record(tmp_path)
+    assert (content["run"]["state"], content["run"]["quality"]) == ("finished", "GOOD")
+    assert content["buffers"]["raw"]["lost"] == 0
 
 
 def test_classic_commands_are_typed_in_a_terminal(tmp_path):

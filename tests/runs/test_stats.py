@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +64,14 @@ def test_a_row_is_written_only_when_it_is_due(tmp_path):
     stats.close(overview(99), 31.0)
     counts = [line.split(",")[0] for line in (tmp_path / "stats.csv").read_text().splitlines()[1:]]
     assert counts == [*map(str, range(10)), "19", "29", "99"]
+
+
+def test_a_full_disk_is_an_error_of_a_row_and_only_said_of_the_last_one(caplog):
+    stats = StatsFile(Path("/dev/full"))
+    with pytest.raises(RunError, match=r"/dev/full: .*No space left on device\); free space"):
+        stats.offer(overview(), 0.0)
+    stats.close(overview(7), 1.0)
+    assert "No space left on device" in caplog.text
 
 
 def test_a_file_that_cannot_be_written_is_an_error(tmp_path):

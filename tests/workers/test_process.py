@@ -397,6 +397,25 @@ def test_an_error_raised_on_purpose_is_told_without_traceback_in_the_log_only(be
     assert (tmp_path / "logs" / "find.log").read_text() == f"ERROR find.0: {failure['error']}\n"
 
 
+def test_a_full_disk_is_told_with_its_place_and_without_traceback(bench, start, tmp_path):
+    code = """
+        from mimocorb_dist import Exporter
+
+        def work(io):
+            for data, metadata in Exporter(io):
+                with open("/dev/full", "w") as file:
+                    file.write("event")
+    """
+    raw = bench.ring()
+    (tmp_path / "logs").mkdir()
+    worker = start(dedent(code), "work", sources=[raw]).go()
+    feed(raw, 1)
+    failure = worker.expect("failed")
+    assert failure["error"] == f"event 0: No space left on device: {tmp_path}; free space and start again"
+    assert (failure["where"], failure["traceback"]) == ("find.py:6", "")
+    assert worker.ended() == 1
+
+
 @pytest.mark.parametrize("template", ["Exporter", "BatchExporter"])
 @pytest.mark.parametrize("loop", ["{}(io)", "iter({}(io))", "list({0}.__mro__) and {0}(io)"])
 def test_an_error_in_the_body_of_an_exporters_loop_keeps_the_event(bench, start, template, loop):
@@ -412,7 +431,8 @@ def test_an_error_in_the_body_of_an_exporters_loop_keeps_the_event(bench, start,
     feed(raw, 5)
     worker = start(dedent(code), "work", sources=[raw]).go()
     failure = worker.expect("failed")
-    assert failure["error"] == "RuntimeError: disk full"
+    which = "event 2" if template == "Exporter" else "events 0 to 4"
+    assert failure["error"] == f"{which}: RuntimeError: disk full"
     assert failure["where"] == "find.py:7"
     assert worker.ended() == 1
     raw.recover(worker.pid)

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+
+from mimocorb_dist.node.stalls import STALLED_AFTER_S, Stalls
+from mimocorb_dist.node.tasks import tasks_of
+from tests.broker.plans import THREE_NODES, planned
+
+
+class Bench:
+    """A worker between two rings, and what a node knows of them."""
+
+    def __init__(self, tasks) -> None:
+        self.stalls = Stalls(tasks)
+        self.workers = {"pick": {"events": 5, "alive": 1}}
+        self.source = {"read": {"readers": 5}, "undelivered": {"readers": 3}, "fill": 1.0}
+        self.sink = {"read": {"readers": 0}, "undelivered": {"readers": 0}, "fill": 0.0}
+
+    def look(self, now_s):
+        return self.stalls.look(self.workers, {"raw.in": self.source, "good": self.sink}, now_s)
+
+
+@pytest.fixture
+def bench(tmp_path):
+    plan = planned(tmp_path, THREE_NODES)[1]
+    return Bench(tasks_of(plan.nodes["filter"], plan))
+
+
+def test_a_worker_that_does_nothing_while_events_wait_is_stalled(bench):
+    assert bench.look(100.0) == {}
+    assert bench.look(100.0 + 0.9 * STALLED_AFTER_S) == {}
+    assert bench.look(135.0) == {"pick": 35.0}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda bench: bench.workers["pick"].update(events=6),
+        lambda bench: bench.source["read"].update(readers=6),
+        lambda bench: bench.source["undelivered"].update(readers=0),
+        lambda bench: bench.sink.update(fill=1.0),
+        lambda bench: bench.workers["pick"].update(alive=0),
+    ],
+    ids=[
+        "an event counted",
+        "an event released",
+        "nothing to do",
+        "no room for what it makes",
+        "it has ended",
+    ],
+)
+def test_whoever_works_or_cannot_is_not_stalled(bench, change):
+    bench.look(100.0)
+    assert bench.look(135.0)
+    change(bench)
+    assert bench.look(136.0) == {}
