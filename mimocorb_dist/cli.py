@@ -152,7 +152,7 @@ def check(setup: Path | None) -> None:
     the_plan = plan(_load_for_this_machine(setup or _default_setup()))
     shortage = memory_shortage(the_plan, shutil.disk_usage(runtime_root()).free)
     for warning in (*the_plan.topology.warnings, *([shortage] if shortage else ())):
-        click.secho(warning, fg="yellow", err=True)
+        click.secho(f"warning: {warning}", fg="yellow", err=True)
     click.echo(describe(the_plan))
 
 

@@ -39,7 +39,7 @@ def load_run(directory: Path) -> dict[str, Any]:
     path = directory if directory.name == RECORD else directory / RECORD
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise RunError(
             f"{path}: there is no such record; name a directory run_... in the target directory "
             "(`mimocorb-node runs` lists them)"

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from mimocorb_dist import __version__
+from mimocorb_dist.cli import cli
+from mimocorb_dist.errors import TopologyError
 from tests.support import mimocorb_node
 
 COMMANDS = (
@@ -80,8 +82,26 @@ def test_check_warns_of_more_memory_than_the_machine_has(setup: Path) -> None:
     setup.write_text(SETUP.replace("slot_count: 16, data_length: 4", huge))
     result = mimocorb_node("check", "setup.yaml", cwd=setup.parent)
     assert result.returncode == 0
-    assert result.stderr.startswith("setup.yaml:2:3: the buffers need 524")
+    assert result.stderr.startswith("warning: setup.yaml:2:3: the buffers need 524")
     assert "lower slot_count of the largest, 'raw'" in result.stderr
+
+
+def test_check_looks_at_the_data_files_of_the_node_that_this_machine_is(
+    setup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers = "".join(
+        f"  {name}: {{node: {name}, function: data.replay, sinks: [raw], config: {{filename: {name}.npy}}}}\n"
+        for name in ("daq", "other")
+    )
+    nodes = "Nodes: {daq: {host: 192.0.2.1}, other: {host: 192.0.2.2}}\nsecurity: none\n"
+    setup.write_text(
+        nodes + SETUP.replace("  take: {file: user.py, function: take, sinks: [raw]}\n", workers)
+    )
+    monkeypatch.setattr("mimocorb_dist.node.identity.find_node", lambda *_: "daq")
+    with pytest.raises(TopologyError) as caught:
+        cli.main(["check", str(setup)], standalone_mode=False)
+    (mistake,) = caught.value.mistakes
+    assert "daq.npy: there is no such file" in mistake
 
 
 def test_check_tells_all_mistakes_with_their_places(setup: Path) -> None:

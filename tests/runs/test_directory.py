@@ -167,6 +167,9 @@ def test_what_is_no_record_is_an_error(tmp_path, text):
 
 
 def test_a_missing_record_is_an_error(tmp_path):
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(RunError, match="no such record; name a directory run_"):
+        load_run(tmp_path / "notes.txt")
     with pytest.raises(RunError, match="no such record"):
         load_run(tmp_path)
 
