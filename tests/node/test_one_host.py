@@ -198,11 +198,13 @@ def test_max_events_is_exact(tmp_path, count):
 
 
 def test_max_time_ends_the_run_and_what_is_typed_too_early_does_not(tmp_path):
-    setup = write_setup(tmp_path, SOURCE="rate: 100")
+    setup = write_setup(tmp_path, ONE_HOST + "\nBufers: {}\n", SOURCE="rate: 100")
     with Started(setup, "--max-time", "1", "-c", "kbd", stdin=subprocess.PIPE) as run:
         run.process.stdin.write("shutdown workers\n")
         run.process.stdin.flush()
-        assert "the run has not begun" in run.ends(0)
+        output = run.ends(0)
+    assert "the run has not begun" in output
+    assert "warning: setup.yaml:" in output
     content = record(tmp_path)
     assert content["run"]["quality"] == "GOOD"
     assert 1 < content["buffers"]["raw"]["written"] < 250
