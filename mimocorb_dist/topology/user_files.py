@@ -38,6 +38,8 @@ class Code:
         Whether it may define further names when it runs (``from x import *``, ``globals()``, ...).
     imports
         Absolute names of modules that it imports anywhere.
+    not_for_io
+        Functions of its own that cannot be called with one argument, as those of workers are.
     stray_byte
         Line and column of the first byte that its encoding does not have. In comments Python lets such bytes
         pass when it imports a file, but not when it runs one.
@@ -47,6 +49,7 @@ class Code:
     names: frozenset[str]
     open_ended: bool
     imports: frozenset[str]
+    not_for_io: frozenset[str] = frozenset()
     stray_byte: tuple[int, int] | None = None
 
     def may_define(self, name: str) -> bool:
@@ -73,26 +76,33 @@ def read_code(path: Path) -> Code:
             raise SyntaxError(str(error)) from error
     functions: dict[str, str | None] = {}
     names: set[str] = set()
+    bound_otherwise: set[str] = set()
+    callable_with_io: dict[str, bool] = {}
     open_ended = False
     for statement in _top_level(tree.body):
         match statement:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
                 functions[name] = ast.get_docstring(statement)
                 names.add(name)
+                callable_with_io[name] = callable_with_io.get(name, False) or _takes_one_argument(statement)
                 open_ended = open_ended or name == "__getattr__"
             case ast.Import(names=aliases):
-                names.update((alias.asname or alias.name).split(".")[0] for alias in aliases)
+                bound_otherwise.update((alias.asname or alias.name).split(".")[0] for alias in aliases)
             case ast.ImportFrom(names=aliases):
                 imported = {alias.asname or alias.name for alias in aliases}
-                names.update(imported - {"*"})
+                bound_otherwise.update(imported - {"*"})
                 open_ended = open_ended or (
                     "*" in imported and not _brings_no_function(statement, path.parent)
                 )
             case _:
-                names.update(_bound_names(statement))
+                bound_otherwise.update(_bound_names(statement))
                 open_ended = open_ended or _calls_dynamic(statement)
     imports = frozenset(_imported_modules(tree))
-    return Code(functions, frozenset(names), open_ended, imports, _stray_byte(content))
+    misfits = {name for name, fits in callable_with_io.items() if not fits}
+    not_for_io = frozenset(misfits - bound_otherwise)
+    return Code(
+        functions, frozenset(names | bound_otherwise), open_ended, imports, not_for_io, _stray_byte(content)
+    )
 
 
 def file_hashes(files: Mapping[str, Path]) -> dict[str, str]:
@@ -138,6 +148,20 @@ def _imports_of(path: Path) -> frozenset[str]:
         return read_code(path).imports
     except SyntaxError:  # whoever imports it is told so
         return frozenset()
+
+
+def _takes_one_argument(statement: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
+    """Tell whether it can be called with one argument; of classes and what is decorated nobody knows."""
+    if isinstance(statement, ast.ClassDef) or statement.decorator_list:
+        return True
+    arguments = statement.args
+    positional = len(arguments.posonlyargs) + len(arguments.args)
+    required = positional - len(arguments.defaults)
+    return (
+        required <= 1
+        and (positional > 0 or arguments.vararg is not None)
+        and None not in arguments.kw_defaults
+    )
 
 
 def _brings_no_function(statement: ast.ImportFrom, folder: Path) -> bool:

@@ -151,6 +151,10 @@ class WorkerReader:
         if function and file and code and not code.may_define(function.name):
             what = f"{label}: '{file.name}' does not define the function '{function.name}'"
             self._findings.mistake(function.place, what, suggest(function.name, code.functions, "it defines"))
+        elif function and file and code and function.name in code.not_for_io:
+            what = f"{label}: '{function.name}' in '{file.name}' cannot be called with one argument, its io"
+            remedy = f"declare it as 'def {function.name}(io):'"
+            self._findings.mistake(function.place, what, remedy)
         elif function and file and code and function.name not in code.names:
             near = nearest(function.name, code.functions)
             if near:

@@ -30,7 +30,7 @@ PAGE = (REPOSITORY / "docs" / "reference" / "setup-file.md").read_text()
     ],
 )
 def test_the_tables_have_exactly_the_keys_that_are_allowed(section: str, keys: set[str]) -> None:
-    text = PAGE.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    text = re.split(r"\n###? ", PAGE.split(f"\n## {section}\n")[1])[0]
     assert set(re.findall(r"^\| `(\w+)` \|", text, flags=re.MULTILINE)) == keys
 
 

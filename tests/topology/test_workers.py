@@ -339,6 +339,32 @@ def test_what_is_inside_something_else_is_not_defined(
     mistakes(other("file: odd.py, function: \u00a7find"), "does not define the function 'find'")
 
 
+@pytest.mark.parametrize("arguments", ["", "a, b", "io, *, more", "*, io", "**more"])
+def test_a_function_that_does_not_take_one_argument_is_a_mistake(
+    mistakes: Callable[..., None], folder: Path, arguments: str
+) -> None:
+    (folder / "odd.py").write_text(f"def find({arguments}): ...\n")
+    mistakes(other("file: odd.py, function: \u00a7find"), ("with one argument", "'def find(io):'"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def find(*mimo_args): ...",
+        "def find(io, /, more=3, *, other=4): ...",
+        "def find(io=None): ...",
+        "def find(a, b): ...\nfind = partial(find, 1)",
+        "@decorated\ndef find(a, b): ...",
+        "try:\n    def find(a, b): ...\nexcept ImportError:\n    def find(io): ...",
+    ],
+)
+def test_a_function_may_take_its_argument_in_many_ways(
+    setup: Callable[[str], Topology], folder: Path, text: str
+) -> None:
+    (folder / "odd.py").write_text(f"{text}\n")
+    setup(other("file: odd.py, function: find"))
+
+
 def test_a_syntax_error_in_a_user_file_is_a_mistake_with_its_own_place(folder: Path) -> None:
     (folder / "modules" / "broken.py").write_text("def find(io):\n    x = = 3\n")
     with pytest.raises(TopologyError) as caught:
