@@ -16,13 +16,13 @@ failed         the same, but something went wrong: `reasons` says what
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from mimocorb_dist.errors import RefusedError
 
+from .effects import Effect, MakeRun, Notice, Over, Push
 from .limits import event_limits
 from .registration import Registration, differences
 
@@ -66,35 +66,6 @@ _TRANSITIONS: dict[State, frozenset[State]] = {
     State.FINISHED: frozenset(),
     State.FAILED: frozenset(),
 }
-
-
-@dataclass(frozen=True)
-class Push:
-    """Send a message to a node."""
-
-    node: str
-    kind: str
-    fields: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class MakeRun:
-    """All nodes are here: give the run its directory, then call `run_made`."""
-
-
-@dataclass(frozen=True)
-class Notice:
-    """Something that people want to read."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Over:
-    """The run has ended: write its record, then tell the nodes."""
-
-
-Effect = Push | MakeRun | Notice | Over
 
 
 class RunControl:

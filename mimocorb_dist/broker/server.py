@@ -12,7 +12,8 @@ from mimocorb_dist.runs import RunDirectory, RunRecord, allot_run_directory
 from mimocorb_dist.runs.overview import OverviewMaker
 from mimocorb_dist.wire.letters import Letter, Letters
 
-from .control import COMMANDS, MakeRun, Notice, Over, Push, RunControl, State
+from .control import COMMANDS, RunControl, State
+from .effects import MakeRun, Notice, Over, Push
 from .registration import Registration
 from .remains import Remains, died_here
 

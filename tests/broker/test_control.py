@@ -7,7 +7,8 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from hypothesis.strategies import sampled_from
 
-from mimocorb_dist.broker.control import MakeRun, Over, Push, RunControl, State
+from mimocorb_dist.broker.control import RunControl, State
+from mimocorb_dist.broker.effects import MakeRun, Over, Push
 from mimocorb_dist.broker.registration import Registration
 from mimocorb_dist.errors import RefusedError
 
