@@ -204,7 +204,7 @@ def test_max_time_ends_the_run_and_what_is_typed_too_early_does_not(tmp_path):
         run.process.stdin.flush()
         output = run.ends(0)
     assert "the run has not begun" in output
-    assert "warning: setup.yaml:" in output
+    assert f"warning: {setup}:" in output
     content = record(tmp_path)
     assert content["run"]["quality"] == "GOOD"
     assert 1 < content["buffers"]["raw"]["written"] < 250
