@@ -122,14 +122,13 @@ class OutputPump:
     def _pass_on(self, source: _Source, text: bytes) -> None:
         if source.log is not None:
             try:
-                source.log.write(text)
+                _write_all(source.log, text)
             except OSError as error:
                 self._complain(
                     f"{source.log.name}: cannot be written ({error.strerror}); "
                     f"the output of {source.name} is only shown from here on"
                 )
-                source.log.close()
-                source.log = None
+                self._close(source)
         self._show(source.name, text.decode(errors="backslashreplace"))
 
     def _end(self, descriptor: int, source: _Source) -> None:
@@ -137,5 +136,18 @@ class OutputPump:
         os.close(descriptor)
         if source.rest:
             self._pass_on(source, source.rest + b"\n")
-        if source.log is not None:
-            source.log.close()
+        self._close(source)
+
+    def _close(self, source: _Source) -> None:
+        log, source.log = source.log, None
+        if log is not None:
+            try:
+                log.close()
+            except OSError as error:  # as file servers tell only now that they are full
+                self._complain(f"{log.name}: its end may be missing ({error.strerror})")
+
+
+def _write_all(file: IO[bytes], text: bytes) -> None:
+    """Write to an unbuffered file, which takes a part only when its disk is nearly full."""
+    while text:
+        text = text[file.write(text) :]

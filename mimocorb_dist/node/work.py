@@ -261,7 +261,10 @@ class Work:
             task, self._topology, self._node, self._address, self._run_id, self._run.path, self._rings
         )
         job = self._runtime.path / "jobs" / f"{task.label}.json"
-        job.write_text(order.job, encoding="utf-8")
+        try:
+            job.write_text(order.job, encoding="utf-8")
+        except OSError as error:
+            raise RunError(f"{job}: cannot be written ({error.strerror}); free shared memory") from error
         child = Child(order.module, job, order.names)
         self._children[task] = child
         self._pump.add(child.output, task.label, self._log_of(task))

@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from mimocorb_dist.node import client
 from mimocorb_dist.node.keyboard import answer
 from mimocorb_dist.node.output import OutputPump
 from mimocorb_dist.node.table import overview_line, overview_table, overview_text, percent, scaled
+from mimocorb_dist.node.terminal import Terminal
 from tests.support import eventually
 
 OVERVIEW = {
@@ -175,3 +177,19 @@ def test_a_pipe_that_somebody_holds_open_does_not_hang_the_end():
     pump.close()
     os.close(writing)
     eventually(lambda: shown == ["half\n"])
+
+
+def test_a_log_on_a_full_disk_is_complained_of_once_and_the_output_still_shown():
+    shown, complaints = pumped("print('here')", Path("/dev/full"))
+    assert shown == "here\n"
+    (complaint,) = complaints
+    assert "No space left on device" in complaint
+
+
+def test_a_terminal_that_has_gone_is_survived_and_its_stream_leads_nowhere_from_then_on():
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as stream:
+        Terminal()._write(stream, "nobody reads this")
+        stream.write("nor this")
+        stream.flush()
