@@ -232,10 +232,11 @@ class Fields(Key):
 
 @dataclass(frozen=True)
 class FieldMap(Key):
-    """A map from fields of one of the worker's buffers to texts."""
+    """A map from fields of one of the worker's buffers; others may be in it only if it is not strict."""
 
     end: str = "sources"
     to: str = "texts"
+    strict: bool = True
 
     @property
     def kind(self) -> str:
@@ -246,7 +247,7 @@ class FieldMap(Key):
         """Return the value."""
         if not isinstance(value, dict):
             raise UnfitError(f"it must be {self.kind}")
-        for name in value:
+        for name in value if self.strict else ():
             _check_field(name, around, self.end, "a map of fields")
         return value
 
@@ -275,21 +276,23 @@ class Bins(Key):
 
 @dataclass(frozen=True)
 class Interval(Key):
-    """Two limits, the lower one first; the function gets floats."""
+    """Two limits, the lower one first unless an axis may be turned round; the function gets floats."""
 
     minimum: float = -math.inf
+    ordered: bool = True
 
     @property
     def kind(self) -> str:
         """What its value must be."""
-        return "[low, high], low below high" + (
-            f" and not below {self.minimum:g}" if math.isfinite(self.minimum) else ""
-        )
+        if not self.ordered:
+            return "[low, high]"
+        least = f" and not below {self.minimum:g}" if math.isfinite(self.minimum) else ""
+        return f"[low, high], low below high{least}"
 
     def read(self, value: Any, around: Surroundings) -> tuple[float, float]:  # noqa: ARG002
         """Return the limits."""
         pair = isinstance(value, (list, tuple)) and len(value) == 2 and all(map(is_number, value))
-        if not pair or not self.minimum <= value[0] < value[1]:
+        if not pair or (self.ordered and not self.minimum <= value[0] < value[1]):
             raise UnfitError(f"it must be {self.kind}")
         return float(value[0]), float(value[1])
 

@@ -33,14 +33,20 @@ OSCILLOSCOPE = Config(
     {
         "update_interval": Number("Time between updates, in s.", 1, above=0),
         "channels": Fields("Fields to show.", _all_fields, "all", end="observes"),
-        "ylim": Interval("Limits of the y axis; without them the axis follows the data.", None),
+        "ylim": Interval(
+            "Limits of the y axis; without them the axis follows the data.", None, ordered=False
+        ),
         "t_scaling": Scaling(
             "The time axis shows sample number * scale + offset.", [1, 0, "Samples"], "[1, 0, Samples]"
         ),
         "y_scaling": Scaling("The y axis shows value * scale + offset.", [1, 0, "Value"], "[1, 0, Value]"),
         "trigger_level": Number("Drawn as a dotted line, in units of the y axis.", None),
         "colors": FieldMap(
-            "Channel -> colour, in any way that matplotlib understands.", None, end="observes", to="colours"
+            "Channel -> colour, in any way that matplotlib understands.",
+            None,
+            end="observes",
+            to="colours",
+            strict=False,
         ),
     }
 )

@@ -72,6 +72,13 @@ def test_the_oscilloscope_of_a_buffer_without_events_ends(bench: Bench) -> None:
     observers.oscilloscope(bench.io(observes=("raw",)))
 
 
+def test_an_oscilloscope_may_have_colours_of_other_channels_and_a_turned_axis(bench: Bench) -> None:
+    bench.buffer("raw", WAVES, 100)
+    bench.fill("raw", make_data(0, WAVES, 100))
+    config = {"colors": {"ch1": "red", "ch9": "blue"}, "ylim": [1, -1], "t_scaling": None}
+    observers.oscilloscope(bench.io(observes=("raw",), **config))
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
