@@ -61,6 +61,7 @@ def start(options: StartOptions) -> int:
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     topology = load(options.setup)
     names = list(topology.nodes) if options.all_nodes else [find_node(topology, options.node)]
+    topology = load(options.setup, nodes=names)  # now the data files of these nodes are looked at, too
     check_target(topology.target_directory)
     for path in abandoned_runtime_directories():
         remove_runtime_directory(path)
