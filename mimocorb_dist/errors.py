@@ -45,7 +45,7 @@ class TopologyError(SetupError):
     def __init__(self, mistakes: Sequence[str], warnings: Sequence[str] = ()) -> None:
         self.mistakes = tuple(mistakes)
         self.warnings = tuple(warnings)
-        super().__init__("\n".join([*mistakes, *(f"(warning) {text}" for text in warnings)]))
+        super().__init__("\n".join([*mistakes, *(f"warning: {text}" for text in warnings)]))
 
 
 class UfuncError(MimocorbError):

@@ -251,6 +251,9 @@ class Broker:
             self._directory = allot_run_directory(self._topology.target_directory, self._started)
             self._record().write(self._directory.record)
         except RunError as error:
+            if self._directory is not None:
+                self._directory.discard()
+                self._directory = None
             self._control.cannot_make_run(str(error))
             return
         self._control.run_made(self._run_id, self._directory.path.name)

@@ -187,6 +187,15 @@ def test_a_full_disk_ends_the_run_with_its_reason_and_a_true_record(tmp_path):
     assert raw["lost"] > 0
 
 
+def test_a_disk_too_full_for_the_record_starts_nothing_and_leaves_nothing(tmp_path):
+    with small_disk(tmp_path / "target", "256k") as disk:
+        (disk / "others").write_bytes(bytes(250_000))
+        with Started(write_setup(tmp_path)) as run:
+            output = run.ends(2)
+        assert [path.name for path in disk.iterdir()] == ["others"]
+    assert output.count("No space left on device); free space and start again") == 1
+
+
 @pytest.mark.parametrize("count", [1, 1000])
 def test_max_events_is_exact(tmp_path, count):
     with Started(write_setup(tmp_path), "--max-events", str(count)) as run:

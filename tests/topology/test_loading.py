@@ -391,4 +391,4 @@ def test_warnings_are_told_with_the_mistakes_that_they_may_explain(tmp_path: Pat
         load(setup)
     assert "no worker writes buffer 'raw'" in caught.value.mistakes[0]
     assert "setup.yaml:4:3: the key 'source' is given twice" in caught.value.warnings[0]
-    assert f"(warning) {caught.value.warnings[0]}" in str(caught.value)
+    assert f"warning: {caught.value.warnings[0]}" in str(caught.value)
