@@ -390,6 +390,15 @@ class Terminal:
             self.hang_up()
 
 
+@pytest.fixture
+def heard_hangups():
+    """Start processes that do not ignore SIGHUP, even if the tests themselves run under nohup."""
+    previous = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, previous)
+
+
+@pytest.mark.usefixtures("heard_hangups")
 def test_a_terminal_that_goes_ends_the_run_in_good_order(tmp_path):
     with Terminal(write_setup(tmp_path, SOURCE="rate: 300")) as terminal:
         terminal.run.until("good", 10)
