@@ -69,6 +69,7 @@ class Member(IntEnum):
     DISCARDED = 4
     DEAD_NS = 5
     LIVE_NS = 6
+    WAITS_SINCE_NS = 7  # since when a source has waited for a free slot, which is dead time; 0: it does not
 
 
 MEMBER_WORDS = 16

@@ -170,6 +170,10 @@ class Ring:
         rescued = {name: int(group.words[Group.RESCUED]) for name, group in self._named_groups()}
         written = table.written_total()  # after `released`: never more read than written
         filled = table.filled()
+        now_ns = time.monotonic_ns()
+        since_ns = rows[:, Member.WAITS_SINCE_NS]
+        waiting_ns = sum(max(0, now_ns - since) for since in since_ns[since_ns > 0].tolist())
+        dead_ns = int(rows[:, Member.DEAD_NS].sum()) + header[Header.RETIRED_DEAD_NS] + waiting_ns
         return BufferStatistics(
             name=self.name,
             slot_count=self.slot_count,
@@ -182,7 +186,7 @@ class Ring:
             fill=filled / self.slot_count,
             max_fill=max(filled, int(header[Header.MAX_FILLED])) / self.slot_count,
             discarded_while_paused=int(rows[:, Member.DISCARDED].sum()) + header[Header.RETIRED_DISCARDED],
-            dead_time_s=1e-9 * (int(rows[:, Member.DEAD_NS].sum()) + header[Header.RETIRED_DEAD_NS]),
+            dead_time_s=1e-9 * dead_ns,
             live_time_s=1e-9 * (int(rows[:, Member.LIVE_NS].sum()) + header[Header.RETIRED_LIVE_NS]),
             paused=self.paused,
             stopping=self.stopping,
@@ -414,6 +418,9 @@ class Ring:
         """Keep what a member counted, and free its row."""
         row = member * MEMBER_WORDS
         with self.free:
+            if since_ns := self.members[row + Member.WAITS_SINCE_NS]:  # it died waiting
+                self.header[Header.RETIRED_DEAD_NS] += max(0, time.monotonic_ns() - since_ns)
+                self.members[row + Member.WAITS_SINCE_NS] = 0
             for counter, total in (
                 (Member.DISCARDED, Header.RETIRED_DISCARDED),
                 (Member.DEAD_NS, Header.RETIRED_DEAD_NS),

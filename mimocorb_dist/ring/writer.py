@@ -31,6 +31,7 @@ _BYTE = np.dtype(np.uint8)
 _PAUSED, _LATEST = int(Header.PAUSED), int(Header.LATEST)
 _EVENTS_LEFT, _MAX_FILLED = int(Header.EVENTS_LEFT), int(Header.MAX_FILLED)
 _SPARE = int(Header.SPARE)
+_WAITS_SINCE_NS = int(Member.WAITS_SINCE_NS)
 _MOST_KEPT_BACK = 64
 _CLAIMS_A_LOOK = 256
 _METADATA_BYTES = METADATA_DTYPE.itemsize
@@ -74,6 +75,7 @@ class BufferWriter(Interface):
         self._closed = False
         self._member = -1
         self._pid = -1
+        self._is_source = False
         self._pace = Pace(ring.slot_count)
         # The event published last must outlive some others, for the sake of observers.
         self._kept_back = min(ring.slot_count // 8, _MOST_KEPT_BACK)
@@ -353,11 +355,21 @@ class BufferWriter(Interface):
     # Accounts and end.
 
     def add_dead_time(self, dead_s: float, live_s: float) -> None:
-        """Count time in s in which data could not, and could, be taken."""
+        """Count time in s in which data could not, and could, be taken.
+
+        A writer whose dead time has once been counted, be it 0 s, is the end of a source: from then on the
+        ring's statistics also show the time that it waits for a slot just now. If a wait ends by an
+        exception, it is counted here.
+        """
         if self._member < 0:
             self._join()
+        self._is_source = True
         row = self._member * MEMBER_WORDS
         members = self.ring.members
+        if since_ns := members[row + Member.WAITS_SINCE_NS]:
+            wait_s = 1e-9 * (time.monotonic_ns() - since_ns)
+            dead_s, live_s = dead_s + wait_s, max(0.0, live_s - wait_s)
+            members[row + Member.WAITS_SINCE_NS] = 0
         members[row + Member.DEAD_NS] += int(dead_s * 1e9)
         members[row + Member.LIVE_NS] += int(live_s * 1e9)
 
@@ -404,22 +416,29 @@ class BufferWriter(Interface):
         now_s = time.monotonic()
         deadline_s = None if timeout_s is None else now_s + timeout_s
         count = self._pace.next(now_s, limit)
+        members, waits_since, since_ns = self.ring.members, self._member * MEMBER_WORDS + _WAITS_SINCE_NS, 0
+        slots: Sequence[int] = ()
         while True:
             with queue:
                 left = header[_EVENTS_LEFT]
                 if left == 0:
-                    return ()
+                    break
                 slots = self._take_tokens(min(count, left))
                 if left != UNLIMITED:
                     header[_EVENTS_LEFT] = left - len(slots)
             if slots:
-                return slots
+                break
             header[_MAX_FILLED] = self.slot_count
             if deadline_s is not None:
                 timeout_s = deadline_s - time.monotonic()
                 if timeout_s <= 0:
-                    return ()
+                    break
+            if self._is_source and not since_ns:
+                since_ns = members[waits_since] = time.monotonic_ns()
             queue.wait(timeout_s)
+        if since_ns:
+            members[waits_since] = 0
+        return slots
 
     def _take_tokens(self, count: int) -> Sequence[int]:
         """Claim slots that were in use lately and lie in caches still; spare ones if there are too few."""

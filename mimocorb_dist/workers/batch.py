@@ -71,7 +71,7 @@ class BatchImporter(Source):
         generator = self._generator(ufunc)
         self._begin()
         counter, dead_s = self.counter, 0.0
-        last = self._booked_s = monotonic()
+        last = self._booked_s
         try:
             for item in generator:
                 t_data = monotonic()

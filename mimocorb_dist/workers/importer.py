@@ -40,6 +40,11 @@ class Source(Template):
             )
         return iter(source)
 
+    def _begin(self) -> None:
+        super()._begin()
+        self.writer.add_dead_time(0.0, 0.0)  # from now on the ring counts waits
+        self._booked_s = monotonic()
+
     def _book(self, counter: int, now_s: float, dead_s: float) -> bool:
         """Book events and dead time since the last booking; return False if the importer is to end."""
         self.writer.add_dead_time(dead_s, max(0.0, now_s - self._booked_s - dead_s))
@@ -95,7 +100,7 @@ class Importer(Source):
         put, wait, counter = writer.put, writer.wait, self.counter
         stop, generator = self.io.stop, self._generator(ufunc)
         self._begin()
-        last = self._booked_s = monotonic()
+        last = self._booked_s
         epoch = time() - last  # the wall clock may be set during a run; durations must not see it
         dead_s = 0.0
         try:

@@ -113,6 +113,13 @@ def write_for_ever(path: str, ledger_path: str, number: int, batch: int, data_le
     writer.close()
 
 
+def wait_as_source(path: str) -> None:
+    """Wait for a free slot as the importer of a source does."""
+    writer = BufferWriter(Ring.open(path))
+    writer.add_dead_time(0.0, 0.0)
+    writer.wait()
+
+
 def write_some(path: str, number: int, count: int, batch: int, data_length: int = 4) -> None:
     """Write events number, number + 10, ..., `count` in all, and close."""
     writer = BufferWriter(Ring.open(path))

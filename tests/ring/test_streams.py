@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import threading
+import time
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -435,3 +438,48 @@ def test_any_type_of_event_comes_out_as_it_went_in(directory: Path) -> None:
                     assert read.dtype == dtype
                     for name in dtype.names or [...]:
                         assert read[name].tobytes() == event[name].tobytes()
+
+
+def test_a_wait_under_way_is_dead_time_of_a_source(directory: Path) -> None:
+    ring = make_ring(directory, 4)
+    writer = fill(ring, 4)
+    assert not writer.wait(0.05)
+    assert ring.statistics().dead_time_s == 0  # not a source
+    writer.add_dead_time(0.0, 0.0)
+    waits = threading.Thread(target=writer.wait)
+    waits.start()
+    eventually(lambda: ring.statistics().dead_time_s > 0.05)
+    assert ring.statistics().dead_time_s < ring.statistics().dead_time_s  # it goes on
+    assert read_available(BufferReader(ring)) == [0, 1, 2, 3]
+    waits.join()
+    assert ring.statistics().dead_time_s == 0  # what it was is counted by whoever has waited
+    writer.close()
+
+
+def test_an_interrupted_wait_is_dead_time(directory: Path) -> None:
+    ring = make_ring(directory, 4)
+    writer = fill(ring, 4)
+    writer.add_dead_time(0.0, 0.0)
+    with mock.patch.object(type(ring.free), "wait", side_effect=interrupt), pytest.raises(KeyboardInterrupt):
+        writer.wait()
+    writer.add_dead_time(1.0, 2.0)
+    statistics = ring.statistics()
+    assert 1.02 < statistics.dead_time_s < 1.5
+    assert statistics.dead_time_s + statistics.live_time_s == pytest.approx(3.0)
+
+
+def test_the_wait_of_a_killed_source_is_dead_time(host: MemberHost, directory: Path) -> None:
+    ring = make_ring(directory, 4)
+    fill(ring, 4)
+    source = host.start("wait_as_source", str(ring.path))
+    eventually(lambda: ring.statistics().dead_time_s > 0.05)
+    host.kill(source)
+    ring.recover(source)
+    dead_s = ring.statistics().dead_time_s
+    assert dead_s > 0.05
+    assert ring.statistics().dead_time_s == dead_s
+
+
+def interrupt(_: float | None) -> None:
+    time.sleep(0.02)
+    raise KeyboardInterrupt
