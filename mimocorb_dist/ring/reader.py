@@ -33,7 +33,8 @@ class BufferReader(Interface):
 
     ``with reader as (metadata, data)`` waits for an event and gives views of its metadata, shape (1,), and
     data, shape (data_length,), valid within the block; at the end of the stream both are None. If the block
-    raises, the event counts as not read, and is delivered again.
+    raises, the event counts as not read, and is delivered again. Where other groups read the same events, the
+    views cannot be written to.
 
     Parameters
     ----------
@@ -110,7 +111,11 @@ class BufferReader(Interface):
             yield None, None
             return
         try:
-            yield (taken.metadata, taken.data) if isinstance(taken, Run) else self._gathered(taken)
+            yield (
+                self._protected(taken.metadata, taken.data)
+                if isinstance(taken, Run)
+                else self._gathered(taken)
+            )
         except GeneratorExit:
             self._release_many(taken)
             raise
@@ -176,6 +181,17 @@ class BufferReader(Interface):
     def _forget(self) -> None:
         self._ahead, self._freed = [], []
         self._slot = self._member = self._pid = -1
+
+    def _view(self, slot: int) -> Batch:
+        if self._views[slot] is None:
+            self._views[slot] = self._protected(*super()._view(slot))
+        return super()._view(slot)
+
+    def _protected(self, metadata: npt.NDArray[np.void], data: npt.NDArray[Any]) -> Batch:
+        """Keep others' events from being changed."""
+        if not self._alone:
+            metadata.flags.writeable = data.flags.writeable = False
+        return metadata, data
 
     # Batches of slots that lie scattered.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mimocorb_dist.errors import MimocorbError, UfuncError, WireError
 
-from .places import from_users_code, place_of_error
+from .places import describe_error, from_users_code, place_of_error
 from .template import Unusable
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _events(metadata: Metadata) -> str:
 
 
 def _message_and_place(error: BaseException) -> tuple[str, str]:
-    message = str(error) if isinstance(error, MimocorbError) else f"{type(error).__name__}: {error}"
+    message = str(error) if isinstance(error, MimocorbError) else describe_error(error)
     told = _PLACE_AT_END.search(message) if isinstance(error, UfuncError) else None
     if told is None:
         return message, place_of_error(error)

@@ -22,6 +22,14 @@ _NOT_THE_USERS = (
 """How names of files begin that no user has written, and that stand between ours and the user's."""
 
 
+def describe_error(error: BaseException) -> str:
+    """Return type and text of what a user's code has raised, with the remedy where that is known."""
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, ValueError) and "read-only" in str(error):
+        text += "; other workers get these data, too: change a copy of them"
+    return text
+
+
 def place_of_error(error: BaseException) -> str:
     """Name the line of the user's code at which an error came up, as ``file.py:12``.
 

@@ -11,7 +11,7 @@ from mimocorb_dist.errors import MimocorbError, SetupError, UfuncError
 
 from .fit import fill, misfit
 from .io import BufferIO, Data, Metadata, as_buffer_io, describe
-from .places import place_of_error, place_of_function
+from .places import describe_error, place_of_error, place_of_function
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -165,7 +165,7 @@ class Template:
             what = f"{error}; change what the function gives, or the setup"
             place = place_of_function(self._ufunc)
         else:
-            what, place = f"{type(error).__name__}: {error}", place_of_error(error)
+            what, place = describe_error(error), place_of_error(error)
         return UfuncError(f"worker {self.name}{at}: {what}{place and f' ({place})'}")
 
 

@@ -483,3 +483,18 @@ def test_the_wait_of_a_killed_source_is_dead_time(host: MemberHost, directory: P
 def interrupt(_: float | None) -> None:
     time.sleep(0.02)
     raise KeyboardInterrupt
+
+
+def test_events_that_other_groups_get_cannot_be_changed(directory: Path) -> None:
+    for groups, writeable in ((("one",), True), (("one", "two"), False)):
+        ring = make_ring(directory, 8, groups=groups, name="-".join(groups))
+        fill(ring, 8)
+        reader = BufferReader(ring, "one")
+        for _ in range(2):
+            with reader as (metadata, data):
+                assert metadata is not None and data is not None
+                assert metadata.flags.writeable is data.flags.writeable is writeable
+            with reader.batch(2) as (metadata, data):
+                assert metadata is not None and data is not None
+                assert metadata.flags.writeable is data.flags.writeable is writeable
+        ring.close()

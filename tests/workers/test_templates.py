@@ -23,6 +23,7 @@ from mimocorb_dist import (
     UfuncError,
 )
 from mimocorb_dist.ring import BufferReader
+from mimocorb_dist.workers.places import describe_error
 from tests.support import eventually
 from tests.workers.harness import PAIR, SUM, Bench, contents, counters, feed, worker_io
 
@@ -572,3 +573,11 @@ def test_an_exception_while_writing_publishes_nothing(bench):
         data["a"] = np.zeros(3)
     io.shutdown_sinks()
     assert counters(raw) == []
+
+
+def test_writing_to_data_that_others_get_is_told_with_its_remedy():
+    data = np.zeros(3)
+    data.flags.writeable = False
+    with pytest.raises(ValueError) as caught:
+        data[0] = 1
+    assert describe_error(caught.value).endswith("; other workers get these data, too: change a copy of them")
