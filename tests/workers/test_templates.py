@@ -578,6 +578,6 @@ def test_an_exception_while_writing_publishes_nothing(bench):
 def test_writing_to_data_that_others_get_is_told_with_its_remedy():
     data = np.zeros(3)
     data.flags.writeable = False
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match="read-only") as caught:
         data[0] = 1
     assert describe_error(caught.value).endswith("; other workers get these data, too: change a copy of them")
