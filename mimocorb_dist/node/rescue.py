@@ -43,11 +43,6 @@ class _Stream:
         assert event is not None
         return event
 
-    def settle(self) -> None:
-        """Count what was taken as rescued, and leave all other events where they are."""
-        self.advance()
-        self.close()
-
     def close(self) -> None:
         """Give back what is taken and not kept."""
         self._events.close()
@@ -91,15 +86,13 @@ class Rescuer:
         RunError
             If the files cannot be written; the event stays where it was.
         """
-        stream = _Stream(self._rings[ring], group)
-        if not stream.advance():
-            return False
-        metadata, data = stream.take()
-        file = self._file(ring)
-        file.append(metadata, data)
-        file.note(f"event {int(metadata['counter'][0])}: {why}")
-        stream.settle()
-        return True
+        aside = False
+        for metadata, data in self._rings[ring].rescue(group, limit=1):
+            file = self._file(ring)
+            file.append(metadata, data)
+            file.note(f"event {int(metadata['counter'][0])}: {why}")
+            aside = True
+        return aside
 
     def work(self) -> None:
         """Take out what is there, for a short time; to be called again and again.

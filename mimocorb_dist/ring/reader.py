@@ -171,10 +171,9 @@ class BufferReader(Interface):
             return
         self._push_freed()
         with self._queue:
-            count = self._table.give_back_taken(self._columns, self._member)
-            self._columns.words[Group.REDELIVERED] += count - len(self._ahead)
+            self._put_back_ahead()
+            self._table.give_back_taken(self._columns, self._member)
             self.ring.line_up(self._index)
-        self._ahead = []
         self.ring.leave(self._member)
         self._member = self._pid = -1
 
@@ -238,8 +237,11 @@ class BufferReader(Interface):
             self._requeue_slots(taken.tolist())
 
     def _requeue_slots(self, slots: Sequence[int]) -> None:
-        self._give_back([*slots, *self._ahead])
-        self._columns.words[Group.REDELIVERED] += len(slots)
+        self._push_freed()
+        with self._queue:
+            self._put_back_ahead()
+            self._table.give_back(self._columns, np.array(slots))
+            self.ring.line_up(self._index)
 
     # Claiming.
 
@@ -280,13 +282,10 @@ class BufferReader(Interface):
                 slots = table.claim_ready(columns, tokens, self._member)
         return slots
 
-    def _give_back(self, slots: list[int]) -> None:
-        """Make taken slots ready again, those taken ahead included."""
-        self._push_freed()
-        with self._queue:
-            for slot in slots:
-                self._columns.taken[slot] = self._columns.released[slot]
-            self.ring.line_up(self._index)
+    def _put_back_ahead(self) -> None:
+        """Make ready again what was taken ahead, and nobody has seen. Under the group's lock."""
+        for slot in self._ahead:
+            self._columns.taken[slot] = self._columns.released[slot]
         self._ahead = []
 
     def _push_freed(self) -> None:

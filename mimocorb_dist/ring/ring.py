@@ -29,7 +29,7 @@ from .layout import (
     Role,
 )
 from .statistics import BufferStatistics
-from .table import SlotTable
+from .table import GIVEN_BACK, SlotTable
 from .tokens import MAX_TOKENS, WAKE, TokenQueue, pack_token
 
 if TYPE_CHECKING:
@@ -286,26 +286,52 @@ class Ring:
             self.wake_readers()
         return Recovery(redelivered=redelivered, freed=freed)
 
-    def rescue(self, group: str) -> Iterator[Event]:
-        """Take out all events that wait for a reader of a group, as copies, and count them as rescued."""
+    def rescue(self, group: str, limit: int | None = None) -> Iterator[Event]:
+        """Take out events that wait for a reader of a group, as copies, and count them as rescued.
+
+        Those that a reader has given back are not redelivered any more. One that is not followed by a call
+        for the next one stays where it was.
+
+        Parameters
+        ----------
+        group
+            The reader group.
+        limit
+            The most events wanted; None: all.
+
+        Yields
+        ------
+        Event
+            The events, oldest first.
+        """
         index = self.group_index(group)
         columns, queue = self.table.groups[index], self.ready[index]
         member = self.join(Role.READER, index)
+        slots: list[int] = []
+        reader = 0
         try:
-            while True:
+            while limit is None or limit > 0:
                 with queue:
                     self.line_up(index)
+                    reader = columns.reader[columns.queue[0]]
                     slots = self.table.claim_queued(columns, 1, member)
                 if not slots:
                     return
                 slot = slots[0]
                 yield self.all_metadata[slot : slot + 1].copy(), self.all_data[slot].copy()
-                columns.words[Group.RESCUED] += 1
+                with queue:
+                    columns.words[Group.RESCUED] += 1
+                    columns.words[Group.REDELIVERED] -= reader == GIVEN_BACK
+                slots = []
                 token = self.table.release(columns, slot)
                 if token is not None:
                     self.free.push(pack_token(token))
+                limit = limit and limit - 1
         finally:
-            self._requeue(index, member)
+            with queue:
+                for slot in slots:
+                    columns.reader[slot], columns.taken[slot] = reader, columns.released[slot]
+                self.line_up(index)
             self._retire(member)
 
     # For readers and writers.
@@ -410,7 +436,6 @@ class Ring:
         columns, queue = self.table.groups[index], self.ready[index]
         with queue:
             count = self.table.give_back_taken(columns, member)
-            columns.words[Group.REDELIVERED] += count
             self.line_up(index)
         return count
 

@@ -28,7 +28,7 @@ class BufferStatistics:
     undelivered
         Events published that each reader group has not released yet.
     redelivered
-        Events that were delivered again after their reader died or gave them back.
+        Events that are delivered again because their reader died or gave them back; without those rescued.
     filled
         Slots that hold an event some group has not released.
     fill

@@ -59,6 +59,8 @@ STORES_MAY_PASS = os.uname().machine not in ("x86_64", "AMD64", "i686")
 """Whether other processors may see two stores in another order than they were made."""
 
 
+GIVEN_BACK = 1 << 32
+"""Stands in the `reader` column of a ready slot that counts as redelivered."""
 _WORTH_A_RUN = 16 * TOKEN_BYTES
 """From so many tokens on, claiming slots that lie together at once costs less than one after the other."""
 
@@ -238,10 +240,16 @@ class SlotTable:
         return self._tokens(self.all_written, np.flatnonzero(free))
 
     def give_back_taken(self, group: GroupColumns, member: int) -> int:
-        """Make ready again what a dead reader had taken; return how many slots. Under the group's lock."""
+        """Do the same as `give_back` for all that a member has taken; return how many slots."""
         slots = np.flatnonzero((group.all_reader == member) & (group.all_taken > group.all_released))
-        group.all_taken[slots] = group.all_released[slots]
+        self.give_back(group, slots)
         return len(slots)
+
+    def give_back(self, group: GroupColumns, slots: Slots) -> None:
+        """Make taken slots ready again, and count them as redelivered. Under the group's lock."""
+        group.words[Group.REDELIVERED] += len(slots)
+        group.all_taken[slots] = group.all_released[slots]
+        group.all_reader[slots] = GIVEN_BACK
 
     def queue_ready(self, group: GroupColumns) -> None:
         """Line up all ready slots, oldest first, before those of the FIFO. Under the group's lock."""

@@ -387,6 +387,26 @@ def test_undelivered_events_are_rescued_and_counted(directory: Path) -> None:
     assert ring.drained
 
 
+def test_events_that_readers_gave_back_are_redelivered_unless_they_are_rescued(directory: Path) -> None:
+    ring = make_ring(directory)
+    fill(ring, 4)
+    reader = BufferReader(ring)
+    for _ in range(2):
+        with pytest.raises(LookupError), reader.batch(2):
+            raise LookupError
+    assert ring.statistics().redelivered == 4  # twice each, so far as is known
+    reader.close()
+    refused = ring.rescue("readers")
+    next(refused)
+    refused.close()
+    assert ring.statistics().redelivered == 4
+    assert [len(list(ring.rescue("readers", limit=1))) for _ in range(3)] == [1, 1, 1]
+    assert ring.statistics().rescued == {"readers": 3}
+    assert ring.statistics().redelivered == 2
+    assert read_available(BufferReader(ring)) == [3]
+    assert ring.statistics().redelivered == 2
+
+
 def test_statistics_never_show_more_read_than_written(host: MemberHost, directory: Path) -> None:
     ring = make_ring(directory, 64, writers=2)
     np.zeros(10 * EVENTS, np.uint8).tofile(directory / "reader")
