@@ -37,6 +37,8 @@ RECORD_S, RECORD_OF_YOUNG_S = 10.0, 2.0
 """How often the record is written as the run goes: a power cut leaves counts not older than this."""
 FAREWELL_S = 3.0
 """How long nodes may take to say that they know of the end."""
+READ_S = 1.0
+"""How long a refused node may take to read why: what it has not read when its connection ends is lost."""
 
 
 class Broker:
@@ -84,11 +86,11 @@ class Broker:
         self._made_s = 0.0
         self._cpu = _CpuMeter()
         self._farewells: set[str] | None = None
-        self._last_word_s = 0.0
+        self._last_word_s = self._read_s = 0.0
 
     def run(self) -> int:
         """Serve until the run is over and the nodes know it; return the exit status of the run."""
-        while self._farewells is None or (self._farewells and time.monotonic() < self._last_word_s):
+        while not self._told_all:
             request = self._server.receive(TICK_S)
             while request is not None:
                 self._take(request)
@@ -97,6 +99,14 @@ class Broker:
             self._tick()
             self._carry_out()
         return self._control.exit_status
+
+    @property
+    def _told_all(self) -> bool:
+        """Whether the run is over, and everybody knows it, or does not answer."""
+        if self._farewells is None:
+            return False
+        last_s = max(self._read_s, self._last_word_s) if self._farewells else self._read_s
+        return time.monotonic() >= last_s
 
     def _tick(self) -> None:
         now_s = time.monotonic()
@@ -163,8 +173,9 @@ class Broker:
         except RefusedError as error:
             self._push(request.peer, "rejected", reason=str(error))
             log.warning("refused: %s", error)
-            if self._farewells is not None:
-                self._farewells.discard(registration.node)
+            if self._farewells is not None and registration.node in self._farewells:
+                self._farewells.remove(registration.node)
+                self._read_s = time.monotonic() + READ_S
             return
         self._peers[registration.node] = request.peer
         self._letters[registration.node] = Letters()
