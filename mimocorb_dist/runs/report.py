@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .books import events
 from .listing import as_of, duration_s, duration_text, load_run
 
 if TYPE_CHECKING:
@@ -68,16 +69,14 @@ _FULL = 0.99
 
 def _bottlenecks(record: Mapping[str, Any]) -> list[str]:
     """Say for buffers whose importers had to wait what they waited for."""
-    setup = record.get("setup") or {}
-    workers, buffers = setup.get("Workers", {}), setup.get("Buffers", {})
+    workers = (record.get("setup") or {}).get("Workers", {})
     lines = []
     for name, book in record["buffers"].items():
         share = dead_time_share(book)
         if share is None or share < _DEAD_TIME_TOLD or book["max_fill"] < _FULL:
             continue
-        full, readers = _last_full(name, record["buffers"], workers)
-        home = buffers.get(full, {}).get("node")
-        takers = [_taker(reader, workers[reader], full, home, record["links"]) for reader in readers]
+        *passed, (full, readers) = _full_ones(name, record["buffers"], workers)
+        takers = [_taker(reader, full, record) for reader in readers]
         importers = [worker for worker in workers.values() if name in worker.get("sinks", [])]
         meaning = "dead time"
         if importers and all(map(_is_fast_replay, importers)):
@@ -85,26 +84,44 @@ def _bottlenecks(record: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"  {name}: importers waited {100 * share:.1f} % of the time for free slots ({meaning}); "
             f"{full} was full: {' and '.join(takers) or 'its readers'} could not keep up"
+            + _broken_before(passed, record)
         )
     return lines
 
 
-def _taker(
-    name: str, worker: Mapping[str, Any], buffer: str, home: str | None, links: Mapping[str, Any]
-) -> str:
+def _taker(worker: str, buffer: str, record: Mapping[str, Any]) -> str:
     """Return what takes the events of a buffer to a worker: itself, or links, with their breaks."""
-    nodes = worker.get("node")
-    ends = [f"{buffer}@{home}->{node}" for node in (nodes if isinstance(nodes, list) else [nodes])]
-    ways = [way for way in links if way in ends or way in [f"{end}#{name}" for end in ends]]
+    ways = _ways(worker, buffer, record)
     if not ways:
-        return name
-    told = [f"{way}{_breaks(links[way])}" for way in ways]
-    return f"{name}, or the link to it, {', '.join(told)},"
+        return worker
+    told = [f"{way}{_breaks(way, record)}" for way in ways]
+    return f"{worker}, or the link to it, {', '.join(told)},"
 
 
-def _breaks(link: Mapping[str, Any]) -> str:
-    count = link["reconnects"]
-    return f" (broken {'once' if count == 1 else f'{count} times'})" if count else ""
+def _broken_before(passed: Sequence[tuple[str, Sequence[str]]], record: Mapping[str, Any]) -> str:
+    """Say which links on the way to the last full buffer broke: it may have filled after that only."""
+    ways = [way for buffer, readers in passed for reader in readers for way in _ways(reader, buffer, record)]
+    told = [f"{way}{breaks}" for way in dict.fromkeys(ways) if (breaks := _breaks(way, record))]
+    return f"; so could not, before it, {' and '.join(told)}" if told else ""
+
+
+def _ways(worker: str, buffer: str, record: Mapping[str, Any]) -> list[str]:
+    """Return the links that take the events of a buffer to a worker."""
+    setup = record["setup"]
+    home = setup.get("Buffers", {}).get(buffer, {}).get("node")
+    nodes = setup["Workers"][worker].get("node")
+    ends = [f"{buffer}@{home}->{node}" for node in (nodes if isinstance(nodes, list) else [nodes])]
+    return [way for way in record["links"] if way in ends or way in [f"{end}#{worker}" for end in ends]]
+
+
+def _breaks(way: str, record: Mapping[str, Any]) -> str:
+    """Return how often a link broke, and what of it never got through, in brackets; or nothing."""
+    link = record["links"][way]
+    count, unanswered = link["reconnects"], link["sent"] - link["acknowledged"]
+    told = [f"broken {'once' if count == 1 else f'{count} times'}"] if count else []
+    if unanswered > 0 and record["run"]["state"] != "running":
+        told.append(f"{events(unanswered)} never acknowledged")
+    return f" ({', '.join(told)})" if told else ""
 
 
 def _is_fast_replay(worker: Mapping[str, Any]) -> bool:
@@ -114,14 +131,16 @@ def _is_fast_replay(worker: Mapping[str, Any]) -> bool:
     )
 
 
-def _last_full(buffer: str, books: Mapping[str, Any], workers: Mapping[str, Any]) -> tuple[str, list[str]]:
-    """Follow full buffers downstream; return the last, and the workers that read it."""
+def _full_ones(
+    buffer: str, books: Mapping[str, Any], workers: Mapping[str, Any]
+) -> list[tuple[str, list[str]]]:
+    """Follow full buffers downstream; return them, each with the workers that read it."""
     readers = [name for name, worker in workers.items() if buffer in worker.get("sources", [])]
     for reader in readers:
         for sink in workers[reader].get("sinks", []):
             if sink in books and books[sink]["max_fill"] >= _FULL:
-                return _last_full(sink, books, workers)
-    return buffer, readers
+                return [(buffer, [reader]), *_full_ones(sink, books, workers)]
+    return [(buffer, readers)]
 
 
 def _buffer_row(book: Mapping[str, Any]) -> list[str]:

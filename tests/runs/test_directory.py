@@ -220,12 +220,53 @@ def test_the_report_says_whom_importers_waited_for(tmp_path):
     )
 
 
+def link_counts(sent: int = 7, reconnects: int = 0) -> dict[str, object]:
+    return {
+        "sent": sent,
+        "acknowledged": 7,
+        "resent": 0,
+        "reconnects": reconnects,
+        "bytes": 0,
+        "final": False,
+    }
+
+
+def test_the_report_names_broken_links_before_the_last_full_buffer_too(tmp_path):
+    raw = CONTENT["buffers"]["raw"] | {"max_fill": 1.0}
+    content = CONTENT | {
+        "buffers": {"raw": raw, "large": raw | {"live_time_s": 0.0, "dead_time_s": 0.0}},
+        "links": {
+            "raw@daq->filter": link_counts(reconnects=2),
+            "large@filter->storage": link_counts(reconnects=1),
+        },
+        "setup": {
+            "Buffers": {"raw": {"node": "daq"}, "large": {"node": "filter"}},
+            "Workers": {
+                "select": {"node": "filter", "sources": ["raw"], "sinks": ["large"]},
+                "save": {"node": "storage", "sources": ["large"]},
+            },
+        },
+    }
+    write_record(tmp_path / "run.json", content)
+    (line,) = [line for line in report(tmp_path).splitlines() if "waited" in line]
+    assert line.endswith(
+        "large was full: save, or the link to it, large@filter->storage (broken once), could not keep up; "
+        "so could not, before it, raw@daq->filter (broken 2 times)"
+    )
+
+
 @pytest.mark.parametrize(
-    ("reconnects", "link"),
-    [(0, "raw@daq->far"), (1, "raw@daq->far (broken once)"), (3, "raw@daq->far (broken 3 times)")],
+    ("sent", "reconnects", "link"),
+    [
+        (7, 0, "raw@daq->far"),
+        (7, 1, "raw@daq->far (broken once)"),
+        (7, 3, "raw@daq->far (broken 3 times)"),
+        (9, 0, "raw@daq->far (2 events were never acknowledged)"),
+        (8, 1, "raw@daq->far (broken once, 1 event was never acknowledged)"),
+    ],
 )
-def test_the_report_blames_a_worker_elsewhere_or_the_link_to_it(tmp_path, reconnects, link):
-    counts = {"sent": 7, "acknowledged": 7, "resent": 0, "reconnects": reconnects, "bytes": 0, "final": False}
+def test_the_report_blames_a_worker_elsewhere_or_the_link_to_it(tmp_path, sent, reconnects, link):
+    counts = link_counts(sent, reconnects)
     content = CONTENT | {
         "buffers": {"raw": CONTENT["buffers"]["raw"] | {"max_fill": 1.0}},
         "links": {"raw@daq->far": counts},
