@@ -231,7 +231,7 @@ class _Working(_Reading):
                 io.events += count
         except WorkerStop:
             self.logger.info("%s: ended while waiting for an event", kind)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._failure(error, counter_of(metadata)) from error
         io.shutdown_sinks()
         self.logger.debug("%s finished: %d events", kind, io.events)

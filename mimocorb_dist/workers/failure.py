@@ -31,6 +31,7 @@ def report_failure(
     error: BaseException,
     job: WorkerJob | None = None,
     in_hand: Metadata | None = None,
+    events: int = 0,
 ) -> None:
     """Tell the node and the log file why this worker ends.
 
@@ -48,11 +49,14 @@ def report_failure(
         The job of the worker, if that could be read.
     in_hand
         Metadata, shape (k,), of the events that it was working on, if that is known.
+    events
+        How many events it has handled.
     """
     full = _full_disk(error)
     message, place = _message_and_place(error)
     if full is not None and job is not None:
         message = f"{os.strerror(full.errno or errno.ENOSPC)}: {full.filename or job.run_dir}"
+        message += "".join(f"; {note}" for note in getattr(full, "__notes__", ()))
         message += "; free space and start again"
     if in_hand is not None and (full is not None or not isinstance(error, MimocorbError)):
         message = f"{_events(in_hand)}: {message}"
@@ -67,7 +71,7 @@ def report_failure(
         sys.stderr.write(trace)
         sys.stderr.flush()
     try:
-        status.send(state="failed", error=message, where=place, traceback=trace)
+        status.send(state="failed", error=message, where=place, traceback=trace, events=events)
     except WireError as gone:
         logging.getLogger(__name__).warning("%s", gone)
 

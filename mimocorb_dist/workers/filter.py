@@ -65,7 +65,7 @@ class Filter(Template):
                 io.events += 1
         except WorkerStop:
             self.logger.info("Filter: ended while waiting for an event")
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._failure(error, counter_of(metadata)) from error
         io.shutdown_sinks()
         self.logger.debug("Filter finished: %d events", io.events)

@@ -20,6 +20,7 @@ from .loading import load_function
 from .output import text_output
 from .start import Start
 from .stopping import Calls, WorkerStop, calls
+from .template import ends_well
 from .watch import Watch
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def run(job_path: Path, status: StatusPipe, control: ControlPipe) -> int:
         work(function, io)
     except BaseException as error:  # noqa: BLE001 (whatever ends the worker has to be reported)
         watch.end()
-        report_failure(status, error, job, io.in_hand)
+        report_failure(status, error, job, io.in_hand, io.events)
         io.fail(error)
         return FAILED if start.ready else UNUSABLE
     watch.end()
@@ -100,10 +101,11 @@ def call(function: Callable[[BufferIO], Any], io: BufferIO) -> None:
     try:
         result = function(io)
     except SystemExit as ended:
-        if ended.code not in (None, 0):
+        if not ends_well(ended):
             raise
         return
     if isinstance(result, (GeneratorType, CoroutineType)):
+        result.close()  # else Python complains, too
         raise SetupError(
             f"worker {io.name}: its function {function.__name__} has done nothing but return a "
             f"{type(result).__name__}; a worker's function works when it is called, "

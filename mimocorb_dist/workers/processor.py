@@ -67,7 +67,7 @@ class Processor(Template):
                 io.events += 1
         except WorkerStop:
             self.logger.info("Processor: ended while waiting for an event")
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._failure(error, counter_of(metadata)) from error
         io.shutdown_sinks()
         self.logger.debug("Processor finished: %d events", io.events)

@@ -156,9 +156,9 @@ class Template:
             raise Unusable(misfit(value, sink.name, target, error)) from error
         return target
 
-    def _failure(self, error: Exception, event: int | None) -> Exception:
+    def _failure(self, error: Exception | SystemExit, event: int | None) -> BaseException:
         """Return the error to raise for one that came up while the user's function dealt with an event."""
-        if isinstance(error, MimocorbError):
+        if isinstance(error, MimocorbError) or ends_well(error):
             return error
         at = "" if event is None else f", event {event}"
         if isinstance(error, Unusable):
@@ -167,6 +167,11 @@ class Template:
         else:
             what, place = describe_error(error), place_of_error(error)
         return UfuncError(f"worker {self.name}{at}: {what}{place and f' ({place})'}")
+
+
+def ends_well(error: BaseException) -> bool:
+    """Return whether the user's code has called ``sys.exit()`` to end the worker in order."""
+    return isinstance(error, SystemExit) and error.code in (None, 0)
 
 
 class Unusable(ValueError):  # noqa: N818 (never seen by users)

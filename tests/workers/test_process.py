@@ -403,16 +403,21 @@ def test_a_full_disk_is_told_with_its_place_and_without_traceback(bench, start, 
 
         def work(io):
             for data, metadata in Exporter(io):
-                with open("/dev/full", "w") as file:
-                    file.write("event")
+                try:
+                    with open("/dev/full", "w") as file:
+                        file.write("event")
+                except OSError as error:
+                    error.add_note("half of it is there")
+                    raise
     """
     raw = bench.ring()
     (tmp_path / "logs").mkdir()
     worker = start(dedent(code), "work", sources=[raw]).go()
     feed(raw, 1)
     failure = worker.expect("failed")
-    assert failure["error"] == f"event 0: No space left on device: {tmp_path}; free space and start again"
-    assert (failure["where"], failure["traceback"]) == ("find.py:6", "")
+    what = f"event 0: No space left on device: {tmp_path}"
+    assert failure["error"] == f"{what}; half of it is there; free space and start again"
+    assert (failure["where"], failure["traceback"]) == ("find.py:7", "")
     assert worker.ended() == 1
 
 
@@ -512,6 +517,20 @@ def test_leaving_by_sys_exit_is_good_with_zero_only(bench, start):
         worker = start(f"import sys\ndef work(io):\n    sys.exit({argument})\n", "work", number=number).go()
         worker.expect(state)
         assert worker.ended() == (0 if state == "finished" else 1)
+
+
+def test_a_failure_tells_event_and_text_of_sys_exit_and_how_many_events_were_handled(bench, start):
+    code = """
+        import sys
+        from mimocorb_dist import Filter
+        def work(io):
+            Filter(io)(lambda data: data["a"][0] == 2 and sys.exit("no calibration"))
+    """
+    raw, same = bench.ring(), bench.ring("same")
+    feed(raw, 4)
+    failed = start(dedent(code), "work", sources=[raw], sinks=[same]).go().expect("failed")
+    assert failed["error"] == "event 2: SystemExit: no calibration"
+    assert failed["events"] == 2
 
 
 def test_sinks_left_open_are_closed_when_the_function_returns(bench, start):
