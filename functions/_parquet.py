@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -15,7 +16,6 @@ from ._targets import column, listed, structured
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
     from types import TracebackType
     from typing import BinaryIO
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ._targets import Batch, Reader, Target
 
 FACTS_KEY = b"mimocorb"
+_END = b"PAR1"
 _METADATA_TYPES: dict[str, np.dtype[Any]] = {
     name: _mimo.METADATA[name] for name in _mimo.METADATA.names or ()
 }
@@ -156,16 +157,34 @@ class ParquetRows:
         self._file.flush()
 
     def close(self) -> None:
-        """Write what is left and the file's end, and see it to the disk."""
+        """Write what is left and the file's end, and see it to the disk.
+
+        Raises
+        ------
+        OSError
+            If that cannot be; with a note if the file has no end now.
+        """
         if self._file.closed:
             return
         try:
-            self.write_group()
-        finally:
-            self._writer.close()
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
+            try:
+                self.write_group()
+            finally:
+                self._writer.close()
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                self._file.close()
+        except OSError as error:
+            path = Path(self._file.name)
+            if not _has_end(path):
+                error.add_note(f"{path.name} cannot be read, for its end is missing (data.export loses less)")
+            raise
+
+
+def _has_end(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - len(_END)))
+        return file.read() == _END
 
 
 def open_parquet(path: Path, target: Target, sources: Mapping[str, str]) -> Reader:

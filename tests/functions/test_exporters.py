@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,16 @@ import pytest
 from mimocorb_dist.functions import data as data_functions
 from mimocorb_dist.functions import exporters, misc
 from mimocorb_dist.functions._mimo import read_events, read_header
+from mimocorb_dist.functions._parquet import ParquetRows, arrow_schema
 
 from mimocorb_dist.errors import SetupError
+from tests.support import small_disk
 
 from .harness import Bench, make_data, make_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 PULSES = np.dtype([("tau", "f8"), ("n", "i4")])
 WAVES = np.dtype([("ch1", "f4"), ("ch2", "i2")])
@@ -234,6 +238,16 @@ def test_parquet_of_a_failed_worker_can_be_read(bench: Bench, monkeypatch: pytes
     with pytest.raises(OSError, match="gone"):
         exporters.parquet(bench.io(["pulses"]))
     assert pq.read_table(bench.run_dir / "pulses.parquet").num_rows == 7
+
+
+def test_parquet_that_gets_no_end_says_so(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "64k") as disk, (disk / "raw.parquet").open("wb") as file:
+        rows = ParquetRows(file, arrow_schema(PULSES, 1, {}), compression="none")
+        rows.add(make_metadata(5000), make_data(5000, PULSES))
+        with pytest.raises(OSError, match="No space left") as raised:
+            rows.close()
+        assert "raw.parquet cannot be read, for its end is missing" in raised.value.__notes__[0]
+        os.truncate(file.name, 0)  # else it could not be closed
 
 
 def test_parquet_refuses_what_it_has_no_type_for(bench: Bench) -> None:
