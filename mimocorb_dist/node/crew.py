@@ -6,12 +6,14 @@ It starts nothing and touches no ring: it is told what happened, and says what t
 from __future__ import annotations
 
 import signal
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from mimocorb_dist.topology import WorkerPlan
+
+from .ends import Ends, at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,8 +23,10 @@ if TYPE_CHECKING:
 MAX_BARREN_DEATHS = 3
 """A process that was killed so often in a row without handling an event is not started again."""
 MAX_RESTARTS = 1000
-ENDS_TOLD = 5
-"""Of so many restarts of a worker the record tells the reasons."""
+TOLD_AGAIN = (2, 3, 10, 100, 1000)
+"""Which of a worker's failures for the same reason are told, after the first one."""
+FUTILE_FAILURES = 10
+"""When a worker has failed so often and handled no event, it is said that its function may be wrong."""
 BACK_OFF_S = (0.0, 0.1, 0.5, 2.0)
 
 
@@ -53,12 +57,15 @@ class Restart:
         After how long, in s.
     why
         What has happened.
+    told
+        The same as people are to read it; empty if they have often enough.
     aside
         Whether the event that it failed on is to be put aside; `why` goes with it.
     """
 
     delay_s: float
     why: str
+    told: str
     aside: bool = False
 
 
@@ -113,7 +120,7 @@ class Crew:
         self._past_events: Counter[str] = Counter()
         self._restarts: Counter[str] = Counter()
         self._errors: Counter[str] = Counter()
-        self._ends: defaultdict[str, list[str]] = defaultdict(list)
+        self._ends = {task.name: Ends(task.name) for task in self._members}
         self.stopping = False
         self.aborting = False
 
@@ -135,6 +142,7 @@ class Crew:
                 self._count(member, message)
                 member.said_finished = True
             case "failed":
+                self._count(member, {"events": message.get("events", 0)})
                 where = f" ({message['where']})" if message.get("where") else ""
                 # Who it is stands before it anyway.
                 error = str(message.get("error", "failed")).removeprefix(f"{_kind(task)} {task.name}: ")
@@ -170,7 +178,6 @@ class Crew:
             Time of the day when it was noticed, for people.
         """
         member = self._members[task]
-        at = f", at {time}" if time else ""
         if member.said_finished and exit_code <= 0:  # a signal after its last word undoes nothing
             member.phase = Phase.ENDED
             return Gone()
@@ -181,18 +188,18 @@ class Crew:
             member.phase = Phase.ENDED
             return Gone()
         if exit_code < 0:
-            return self._killed(member, -exit_code, at)
+            return self._killed(member, -exit_code, time)
         if member.failure is None:
             member.failure = f"it ended with status {exit_code} without a word"
         self._errors[task.name] += 1
         member.barren_failures += 1
         if member.went and self._may_fail(task) and self._may_restart(member):
-            return self._failed(member, at)
+            return self._failed(member, time)
         what = "could not start" if member.phase is Phase.STARTING else "failed"
         if member.barren_failures > 1:
             what += f" {member.barren_failures} times in a row, and is not started again"
         member.phase = Phase.FAILED
-        return Gone(f"{_kind(task)} {task.label} {what}: {member.failure}{at if member.went else ''}")
+        return Gone(f"{_kind(task)} {task.label} {what}: {member.failure}{at(time) if member.went else ''}")
 
     def _may_fail(self, task: Task) -> bool:
         """Whether the setup wants the run to go on without the event that a function failed on.
@@ -238,31 +245,44 @@ class Crew:
             if (ring, group) in task.reads:
                 member.failures = 0
 
-    def _failed(self, member: _Member, at: str) -> Restart:
+    def _failed(self, member: _Member, time: str) -> Restart:
         task = member.task
         skips = _skips(task)
         member.failures += 1
-        what = f"{task.label} failed: {member.failure}{at}"
-        why = f"worker {what}\n{member.traceback}".rstrip()
+        why = f"worker {task.label} failed: {member.failure}{at(time)}"
+        count = self._ends[task.name].add(task.label, f"failed: {member.failure}", time)
+        told = why
+        if self._errors[task.name] == FUTILE_FAILURES and task.reads and not self._events(task.name):
+            told = (
+                f"worker {task.label} failed{at(time)}, for the {FUTILE_FAILURES}th time, and no event was "
+                "handled so far: it may be the function that is wrong, not the events (Ctrl-C ends the run)"
+            )
+        elif count > 1:
+            told = f"worker {task.label} failed in the same way{at(time)}, {count} times by now"
+            told = told if count in TOLD_AGAIN else ""
+        why = f"{why}\n{member.traceback}".rstrip()
         aside = bool(task.reads) and (skips or member.failures >= FAILURES_OF_AN_EVENT)
         waits = not (skips or self.stopping)
         delay_s = BACK_OFF_S[min(member.barren_failures, len(BACK_OFF_S) - 1)] if waits else 0.0
-        self._begin_again(member, what)
-        return Restart(delay_s, why, aside)
+        self._begin_again(member)
+        return Restart(delay_s, why, told, aside)
 
-    def _begin_again(self, member: _Member, why: str) -> None:
+    def _events(self, worker: str) -> int:
+        """Return how many events a worker has handled."""
+        now = sum(member.events for task, member in self._members.items() if task.name == worker)
+        return self._past_events[worker] + now
+
+    def _begin_again(self, member: _Member) -> None:
         self._restarts[member.task.name] += 1
-        if len(self._ends[member.task.name]) < ENDS_TOLD:
-            self._ends[member.task.name].append(why)
         self._past_events[member.task.name] += member.events
         member.phase, member.events, member.said_finished = Phase.STARTING, 0, False
         member.failure, member.traceback = None, ""
 
-    def _killed(self, member: _Member, number: int, at: str) -> Restart | Gone:
+    def _killed(self, member: _Member, number: int, time: str) -> Restart | Gone:
         """A process that was killed is started again if no event is lost or doubled by that."""
         task = member.task
-        what = f"{task.label} was killed ({signal_name(number)}){at}"
-        why = f"{_kind(task)} {what}"
+        what = f"was killed ({signal_name(number)})"
+        why = f"{_kind(task)} {task.label} {what}{at(time)}"
         member.barren_deaths += 1
         can_restart = member.went and task.kind == "worker" and not task.is_importer
         if (
@@ -270,8 +290,9 @@ class Crew:
             and member.barren_deaths < MAX_BARREN_DEATHS
             and self._restarts[task.name] < MAX_RESTARTS
         ):
-            self._begin_again(member, what)
-            return Restart(BACK_OFF_S[min(member.barren_deaths - 1, len(BACK_OFF_S) - 1)], why)
+            self._ends[task.name].add(task.label, what, time)
+            self._begin_again(member)
+            return Restart(BACK_OFF_S[min(member.barren_deaths - 1, len(BACK_OFF_S) - 1)], why, why)
         member.phase = Phase.FAILED
         if task.is_importer and self.stopping:
             return Gone()
@@ -337,7 +358,7 @@ class Crew:
                     {
                         "alive": 0,
                         "restarts": self._restarts[task.name],
-                        "ends": list(self._ends[task.name]),
+                        "ends": self._ends[task.name].told(),
                         "errors": self._errors[task.name],
                         "events": self._past_events[task.name],
                     },

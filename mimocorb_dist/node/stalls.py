@@ -52,7 +52,9 @@ class Stalls:
         """
         for name, (task, *_) in self._workers.items():
             counts = workers[name]
-            done = (counts["events"], *(rings[ring]["read"][group] for ring, group in task.reads))
+            read = (rings[ring]["read"][group] for ring, group in task.reads)
+            # One that fails, or is killed, is told as that, and is not slow.
+            done = (counts["events"], counts["errors"], counts["restarts"], *read)
             has_work = all(rings[ring]["undelivered"][group] for ring, group in task.reads)
             has_room = all(rings[ring]["fill"] < 1.0 for ring in task.writes)
             if done != self._done.get(name) or not (counts["alive"] and has_work and has_room):

@@ -321,7 +321,8 @@ class Work:
         if isinstance(meaning, Restart):
             aside = meaning.aside and self._put_aside(task, meaning.why)
             then = "its event is put aside, and it is started again" if aside else "it is started again"
-            self._events.say(f"{meaning.why.splitlines()[0]}; {then}")
+            if meaning.told:
+                self._events.say(f"{meaning.told.splitlines()[0]}; {then}")
             self._pending_restarts[task] = self._loop.after(meaning.delay_s, lambda: self._restart(task))
         else:
             self._gone(task, child.pid, meaning)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from .books import Reports, buffer_books, events, imbalances, link_books, worker_books
 from .directory import RESERVE
 from .files import cannot_write, write_atomically
+from .neighbours import caught_up
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,7 +40,6 @@ _BUFFER_COLUMNS = (
     "max_fill",
 )
 _WORKER_COLUMNS = ("node", "processes", "restarts", "errors", "events")
-_ENDS_TOLD = 5
 _RESERVE_BYTES = 1 << 16
 
 
@@ -95,7 +95,7 @@ class RunRecord:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of `run.json`."""
-        reports = self.reports or {}
+        reports = self._reports_caught_up
         over = self.finished is not None
         as_of = self.finished or datetime.now().astimezone()
         buffers = {name: _buffer(book, over) for name, book in buffer_books(self.plan, reports).items()}
@@ -124,6 +124,11 @@ class RunRecord:
         if not self.closed_nodes >= set(self.plan.nodes):
             content["parts"] = self._parts()
         return content
+
+    @property
+    def _reports_caught_up(self) -> Reports:
+        gone = self.lost_nodes - self.settled_nodes - self.closed_nodes
+        return caught_up(self.plan, self.reports or {}, gone)
 
     def _parts(self) -> dict[str, Any]:
         """Return what a node needs that brings its word into this record later."""
@@ -154,7 +159,7 @@ class RunRecord:
         reasons = list(self.reasons)
         if self.finished is None:
             return "INCOMPLETE", reasons
-        wrong = imbalances(self.plan, self.reports or {}, self.lost_nodes, self.settled_nodes)
+        wrong = imbalances(self.plan, self._reports_caught_up, self.lost_nodes, self.settled_nodes)
         reasons += wrong
         flaws = [
             f"buffer {name}: {events(book['rescued'])} rescued to rescue/{name}.mimo"
@@ -172,11 +177,11 @@ class RunRecord:
 
 def _restarts(worker: str, book: Mapping[str, Any]) -> str:
     """Say how often processes of a worker were started again, and why."""
-    count, ends = book["restarts"], book["ends"][:_ENDS_TOLD]
-    if count > len(ends) > 0:
-        ends = [*ends, f"and {count - len(ends)} more"]
+    count = book["restarts"]
     text = f"worker {worker}: restarted {'once' if count == 1 else f'{count} times'}"
-    return f"{text}: {'; '.join(ends)}" if ends else text
+    if not book["events"]:
+        text += " without handling any event"
+    return f"{text}: {'; '.join(book['ends'])}" if book["ends"] else text
 
 
 def own_part(record: Mapping[str, Any], nodes: Sequence[str]) -> dict[str, Any]:

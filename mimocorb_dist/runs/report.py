@@ -76,17 +76,30 @@ def _bottlenecks(record: Mapping[str, Any]) -> list[str]:
         if share is None or share < _DEAD_TIME_TOLD or book["max_fill"] < _FULL:
             continue
         *passed, (full, readers) = _full_ones(name, record["buffers"], workers)
-        takers = [_taker(reader, full, record) for reader in readers]
         importers = [worker for worker in workers.values() if name in worker.get("sinks", [])]
         meaning = "dead time"
         if importers and all(map(_is_fast_replay, importers)):
             meaning = "a replay as fast as possible always waits so; that is no dead time of a detector"
         lines.append(
             f"  {name}: importers waited {100 * share:.1f} % of the time for free slots ({meaning}); "
-            f"{full} was full: {' and '.join(takers) or 'its readers'} could not keep up"
-            + _broken_before(passed, record)
+            f"{full} was full: {_why_full(full, readers, record)}" + _broken_before(passed, record)
         )
     return lines
+
+
+def _why_full(buffer: str, readers: Sequence[str], record: Mapping[str, Any]) -> str:
+    """Say who could not keep up; one that has done little but fail is not called slow."""
+    books = {reader: record["workers"].get(reader, {"errors": 0, "events": 0}) for reader in readers}
+    failing = [reader for reader, book in books.items() if book["errors"] > book["events"]]
+    told = [f"{reader} failed {_times(books[reader]['errors'])}" for reader in failing]
+    takers = [_taker(reader, buffer, record) for reader in readers if reader not in failing]
+    if takers or not told:
+        told.append(f"{' and '.join(takers) or 'its readers'} could not keep up")
+    return " and ".join(told)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _taker(worker: str, buffer: str, record: Mapping[str, Any]) -> str:
@@ -118,7 +131,7 @@ def _breaks(way: str, record: Mapping[str, Any]) -> str:
     """Return how often a link broke, and what of it never got through, in brackets; or nothing."""
     link = record["links"][way]
     count, unanswered = link["reconnects"], link["sent"] - link["acknowledged"]
-    told = [f"broken {'once' if count == 1 else f'{count} times'}"] if count else []
+    told = [f"broken {_times(count)}"] if count else []
     if unanswered > 0 and record["run"]["state"] != "running":
         told.append(f"{events(unanswered)} never acknowledged")
     return f" ({', '.join(told)})" if told else ""

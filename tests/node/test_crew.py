@@ -153,6 +153,45 @@ def test_a_killed_worker_is_started_again_and_keeps_its_events(crew):
     assert counts["ends"] == ["pick.0 was killed (SIGKILL), at 12:00:05"]
 
 
+def test_failures_for_one_reason_are_told_once_with_how_often_and_when(tmp_path):
+    crew = crew_of(tmp_path, "skip")
+    worker = task_of(crew, "worker")
+    told = []
+    for number in range(30):
+        let_run(crew)
+        crew.hear(worker, {"state": "failed", "error": f"event {number}: ValueError: no", "where": "f.py:3"})
+        told.append(crew.died(worker, 1, f"12:00:{number:02}").told)
+    assert [number for number, text in enumerate(told) if text] == [0, 1, 2, 9]
+    assert told[0] == "worker pick.0 failed: event 0: ValueError: no (f.py:3), at 12:00:00"
+    assert told[2] == "worker pick.0 failed in the same way, at 12:00:02, 3 times by now"
+    assert "for the 10th time, and no event was handled so far" in told[9]
+    ends = crew.worker_counts()["pick"]["ends"]
+    assert ends == ["pick.0 failed: ValueError: no (f.py:3), 30 times from 12:00:00 to 12:00:29"]
+
+
+def test_of_different_failures_some_are_told_and_the_others_counted(tmp_path):
+    crew = crew_of(tmp_path, "skip")
+    worker = task_of(crew, "worker")
+    for number in range(7):
+        let_run(crew)
+        crew.hear(worker, {"state": "failed", "error": f"event {number}: ValueError: {number}", "events": 1})
+        assert f"ValueError: {number}" in crew.died(worker, 1).told
+    ends = crew.worker_counts()["pick"]["ends"]
+    assert ends == [f"pick.0 failed: event {k}: ValueError: {k}" for k in range(5)] + ["and 2 more"]
+
+
+def test_a_worker_that_handles_some_events_before_it_fails_is_not_asked_whether_it_is_right(tmp_path):
+    crew = crew_of(tmp_path, "restart")
+    worker = task_of(crew, "worker")
+    for _ in range(2 * MAX_BARREN_FAILURES):
+        let_run(crew)
+        crew.hear(worker, {"state": "failed", "error": "ValueError: no", "events": 3})
+        restart = crew.died(worker, 1)
+        assert isinstance(restart, Restart)
+        assert "no event was handled" not in restart.told
+    assert crew.worker_counts()["pick"]["events"] == 6 * MAX_BARREN_FAILURES
+
+
 def test_a_worker_that_is_killed_again_and_again_without_an_event_is_given_up(crew):
     worker = task_of(crew, "worker")
     for _ in range(MAX_BARREN_DEATHS - 1):

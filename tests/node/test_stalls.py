@@ -12,7 +12,7 @@ class Bench:
 
     def __init__(self, tasks) -> None:
         self.stalls = Stalls(tasks)
-        self.workers = {"pick": {"events": 5, "alive": 1}}
+        self.workers = {"pick": {"events": 5, "errors": 0, "restarts": 0, "alive": 1}}
         self.source = {"read": {"readers": 5}, "undelivered": {"readers": 3}, "fill": 1.0}
         self.sink = {"read": {"readers": 0}, "undelivered": {"readers": 0}, "fill": 0.0}
 
@@ -36,6 +36,8 @@ def test_a_worker_that_does_nothing_while_events_wait_is_stalled(bench):
     "change",
     [
         lambda bench: bench.workers["pick"].update(events=6),
+        lambda bench: bench.workers["pick"].update(errors=1),
+        lambda bench: bench.workers["pick"].update(restarts=1),
         lambda bench: bench.source["read"].update(readers=6),
         lambda bench: bench.source["undelivered"].update(readers=0),
         lambda bench: bench.sink.update(fill=1.0),
@@ -43,6 +45,8 @@ def test_a_worker_that_does_nothing_while_events_wait_is_stalled(bench):
     ],
     ids=[
         "an event counted",
+        "a failure",
+        "a new start",
         "an event released",
         "nothing to do",
         "no room for what it makes",
