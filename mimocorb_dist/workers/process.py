@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 
 _PR_SET_NAME = 15
 
+_REMEDIES: dict[type, str] = {
+    GeneratorType: "a worker's function works when it is called; that with `yield` goes to an Importer",
+    CoroutineType: "a worker's function works when it is called: write `def`, not `async def`",
+}
+
 DONE, FAILED, UNUSABLE = 0, 1, 2
 """Exit statuses: the function has ended; it failed, or the node is gone; it could not be started."""
 
@@ -108,8 +113,7 @@ def call(function: Callable[[BufferIO], Any], io: BufferIO) -> None:
         result.close()  # else Python complains, too
         raise SetupError(
             f"worker {io.name}: its function {function.__name__} has done nothing but return a "
-            f"{type(result).__name__}; a worker's function works when it is called, "
-            "and the function with `yield` is given to an Importer"
+            f"{type(result).__name__}; {_REMEDIES[type(result)]}"
         )
 
 

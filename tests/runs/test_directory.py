@@ -220,6 +220,16 @@ def test_the_report_says_whom_importers_waited_for(tmp_path):
     )
 
 
+def test_the_report_does_not_call_slow_what_does_little_but_fail(tmp_path):
+    raw = CONTENT["buffers"]["raw"] | {"max_fill": 1.0}
+    workers = {"save": CONTENT["workers"]["save"] | {"errors": 15, "events": 2}}
+    setup = {"Workers": {"save": {"sources": ["raw"]}}}
+    write_record(
+        tmp_path / "run.json", CONTENT | {"buffers": {"raw": raw}, "workers": workers, "setup": setup}
+    )
+    assert "; raw was full: save failed 15 times\n" in report(tmp_path)
+
+
 def link_counts(sent: int = 7, reconnects: int = 0) -> dict[str, object]:
     return {
         "sent": sent,

@@ -499,10 +499,18 @@ def test_a_setup_error_of_a_template_is_reported(bench, start):
     assert worker.ended() == 1
 
 
-@pytest.mark.parametrize("code", ["def work(io):\n    yield 1\n", "async def work(io):\n    pass\n"])
-def test_a_function_that_only_returns_a_generator_is_told(start, code):
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("def work(io):\n    yield 1\n", "goes to an Importer"),
+        ("async def work(io):\n    pass\n", "not `async def`"),
+    ],
+)
+def test_a_function_that_only_returns_a_generator_is_told(start, code, words):
     worker = start(code, "work").go()
-    assert "has done nothing but return a" in worker.expect("failed")["error"]
+    error = worker.expect("failed")["error"]
+    assert "has done nothing but return a" in error
+    assert words in error
     assert worker.ended() == 1
 
 
