@@ -301,11 +301,12 @@ class RunControl:
             self._change(State.DRAINING)
         self._end_if_closed()
 
-    def node_died(self, node: str, now_s: float) -> None:
-        """Note that the process of a node has ended without a word."""
+    def node_died(self, node: str, now_s: float, *, in_order: bool = False) -> None:
+        """Note that the process of a node has ended without a word; `in_order` if by itself, cut off."""
         if node in self.registrations:
             there = self.registrations[node]
-            died = f"has died: its process {there.pid} on {there.host} ended before {self._time(now_s)}"
+            how = "has ended alone" if in_order else "has died"
+            died = f"{how}: its process {there.pid} on {there.host} ended before {self._time(now_s)}"
             self.node_lost(node, f"{died}, its last word came at {self._time(self._heard_s[node])}")
 
     def node_lost(self, node: str, what: str) -> None:
@@ -355,7 +356,9 @@ class RunControl:
             elif silent_s > QUIET_S and node not in self._quiet:
                 self._quiet.add(node)
                 wait = f"for up to {self._patience_s(node):g} s"
-                self._notice(f"no word from node {node} for {QUIET_S:g} s; waiting for it, {wait}")
+                self._notice(
+                    f"no word from node {node} for {QUIET_S:g} s; waiting for it, {wait}", but_at=node
+                )
         if self.state in (State.RUNNING, State.PAUSED):
             if self._running_since_s is None:
                 self._running_since_s = now_s
@@ -563,8 +566,8 @@ class RunControl:
     def _still_missing(self) -> str:
         return f"; waiting for {', '.join(self.missing)}" if self.missing else ""
 
-    def _notice(self, text: str) -> None:
-        self._effects.append(Notice(text))
+    def _notice(self, text: str, but_at: str = "") -> None:
+        self._effects.append(Notice(text, but_at))
 
     def _push(self, node: str, kind: str, **fields: Any) -> None:
         self._effects.append(Push(node, kind, fields))

@@ -25,9 +25,10 @@ class MakeRun:
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that people want to read."""
+    """Something that people want to read, at every node but one: what it would read too late, as old news."""
 
     text: str
+    but_at: str = ""
 
 
 @dataclass(frozen=True)

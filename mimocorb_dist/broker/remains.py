@@ -24,10 +24,31 @@ def directory_of(run_id: str, node: str) -> Path:
     return runtime_root() / f"{PREFIX}{run_id}-{node}"
 
 
-def died_here(run_id: str, nodes: Iterable[str]) -> list[str]:
-    """Return those nodes of a run whose process was on this machine and has ended without cleaning up."""
-    dead = set(dead_runtime_directories())
-    return [node for node in nodes if directory_of(run_id, node) in dead]
+class Deaths:
+    """Sees which nodes on this machine have ended: each has a runtime directory as long as it lives.
+
+    Parameters
+    ----------
+    run_id
+        Id of the run.
+    """
+
+    def __init__(self, run_id: str) -> None:
+        self._run_id = run_id
+        self._seen: set[str] = set()
+
+    def look(self, nodes: Iterable[str]) -> dict[str, bool]:
+        """Return those nodes whose process has ended, and whether in order: without leaving its directory."""
+        dead, ended = set(dead_runtime_directories()), {}
+        for node in nodes:
+            directory = directory_of(self._run_id, node)
+            if directory in dead:
+                ended[node] = False
+            elif directory.exists():
+                self._seen.add(node)
+            elif node in self._seen:
+                ended[node] = True
+        return ended
 
 
 class Remains:

@@ -15,7 +15,7 @@ from mimocorb_dist.wire.letters import Letter, Letters
 from .control import COMMANDS, RunControl, State
 from .effects import MakeRun, Notice, Over, Push
 from .registration import Registration
-from .remains import Remains, died_here
+from .remains import Deaths, Remains
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -72,6 +72,7 @@ class Broker:
         self._control = RunControl(
             plan, topology.roots, job.silence_s, epoch_s=time.time() - time.monotonic()
         )
+        self._deaths = Deaths(job.run_id)
         self._remains: dict[str, Remains] = {}
         self._over = False
         self._peers: dict[str, bytes] = {}
@@ -118,8 +119,8 @@ class Broker:
                 self._farewells = set()  # the other nodes go on waiting, for another broker
         if now_s >= self._next_deaths_s:
             self._next_deaths_s = now_s + DEATHS_S
-            for node in died_here(self._run_id, self._control.present):
-                self._control.node_died(node, now_s)
+            for node, in_order in self._deaths.look(self._control.present).items():
+                self._control.node_died(node, now_s, in_order=in_order)
         self._control.tick(now_s)
         for node in self._control.present:
             for letter in self._letters[node].overdue(now_s):
@@ -247,7 +248,8 @@ class Broker:
             elif isinstance(effect, Notice):
                 log.info("%s", effect.text)
                 for node in self._control.present:
-                    self._tell(node, "notice", text=effect.text)
+                    if node != effect.but_at:
+                        self._tell(node, "notice", text=effect.text)
             elif isinstance(effect, MakeRun):
                 self._make_run()
                 self._carry_out()

@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from hypothesis.strategies import sampled_from
 
 from mimocorb_dist.broker.control import RunControl, State
-from mimocorb_dist.broker.effects import MakeRun, Over, Push
+from mimocorb_dist.broker.effects import MakeRun, Notice, Over, Push
 from mimocorb_dist.broker.registration import Registration
 from mimocorb_dist.errors import RefusedError
 
@@ -276,6 +276,23 @@ def test_a_node_whose_process_has_ended_is_named_with_the_times(control):
         "node filter has died: its process 1 on host-of-filter ended before 12:00:04, "
         "its last word came at 12:00:03"
     ]
+
+
+def test_a_node_that_ended_alone_is_not_said_to_have_died(control):
+    run_up(control)
+    control.node_died("filter", 4.0, in_order=True)
+    assert control.lost_nodes == {"filter"}
+    assert control.reasons[0].startswith("node filter has ended alone: its process 1 on host-of-filter ended")
+
+
+def test_a_silent_node_does_not_read_of_its_silence_when_it_is_back(patient):
+    for node in ("daq", "storage"):
+        patient.heard(node, 6.0)
+    patient.take_effects()
+    patient.tick(6.0)
+    (notice,) = [effect for effect in patient.take_effects() if isinstance(effect, Notice)]
+    assert notice.text.startswith("no word from node filter")
+    assert notice.but_at == "filter"
 
 
 def test_a_node_that_vanishes_before_the_run_is_waited_for_again(control):
