@@ -38,7 +38,7 @@ RECORD_S, RECORD_OF_YOUNG_S = 10.0, 2.0
 FAREWELL_S = 3.0
 """How long nodes may take to say that they know of the end."""
 READ_S = 1.0
-"""How long a refused node may take to read why: what it has not read when its connection ends is lost."""
+"""How long who is answered last may take to read it: what is unread when the broker ends is lost."""
 
 
 class Broker:
@@ -238,6 +238,8 @@ class Broker:
             return  # Ctrl-C on several nodes asks for the same
         answer = self._control.command(kind, str(fields.get("scope", "roots")))
         self._reply(request, "done", text=answer)
+        if self._node_of(request) is None:
+            self._read_s = time.monotonic() + READ_S
 
     # Effects.
 
