@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
-import time
 from typing import TYPE_CHECKING, Any
 
 from mimocorb_dist.errors import SetupError
@@ -12,8 +10,7 @@ from mimocorb_dist.errors import SetupError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-    from types import TracebackType
-    from typing import BinaryIO, Self
+    from typing import BinaryIO
 
     from numpy.typing import NDArray
 
@@ -61,47 +58,6 @@ def _parts(io: BufferIO, name: str) -> Iterator[str]:
     """Yield the names that are this process's, one after the other."""
     for number in itertools.count(io.number + 1, io.processes):
         yield name if number == 1 else f"{name}.part{number}"
-
-
-class SyncedFile:
-    """A file whose content reaches the kernel at once, and the disk every few seconds and at the end.
-
-    So a killed process loses nothing that it has written, and a power cut a few seconds.
-
-    Parameters
-    ----------
-    file
-        The file, open for writing; it is closed with the ``with`` block.
-    interval_s
-        Time between two syncs, in s.
-    """
-
-    def __init__(self, file: BinaryIO, interval_s: float) -> None:
-        self._file = file
-        self._interval_s = interval_s
-        self._synced_s = time.monotonic()
-
-    def write(self, content: bytes) -> None:
-        """Write."""
-        self._file.write(content)
-        self._file.flush()
-        now_s = time.monotonic()
-        if now_s - self._synced_s >= self._interval_s:
-            self._synced_s = now_s
-            os.fsync(self._file.fileno())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
 
 
 def replace_file(path: Path, content: bytes) -> None:

@@ -9,10 +9,11 @@ import numpy as np
 
 from mimocorb_dist.errors import DataFileError
 from mimocorb_dist.workers import BatchExporter, BatchImporter
+from mimocorb_dist.workers.synced import SyncedFile
 
 from . import _mimo
 from ._keys import Choice, DataFile, FieldMap, Flag, Number, OutputName, Repetitions, Text, Whole
-from ._output import SyncedFile, create_file
+from ._output import create_file
 from ._pace import Pacer, as_recorded, poisson, uniform
 from ._recordings import open_recording
 from ._settings import Config, Problem, unfit

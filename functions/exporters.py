@@ -13,10 +13,11 @@ import numpy as np
 import mimocorb_dist
 from mimocorb_dist.errors import SetupError
 from mimocorb_dist.workers import BatchExporter
+from mimocorb_dist.workers.rows import column_names, header_line, rows_text, unwritable
+from mimocorb_dist.workers.synced import SyncedFile
 
 from ._keys import Bins, Choice, Number, OutputName
-from ._output import SyncedFile, create_directory, create_file, replace_file, single_values
-from ._rows import header_line, rows_text, unwritable
+from ._output import create_directory, create_file, replace_file, single_values
 from ._settings import Config, Problem
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def csv(io: BufferIO) -> None:
     settings = CSV.read(io)
     file = create_file(io, settings["filename"], ".csv")
     with SyncedFile(file, settings["save_interval"]) as rows:
-        rows.write(header_line(dtype).encode())
+        rows.write(header_line(column_names(dtype)).encode())
         for data, metadata in exporter:
             rows.write(rows_text(metadata, data[:, 0]).encode())
 

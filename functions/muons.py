@@ -15,8 +15,8 @@ import numpy as np
 
 from mimocorb_dist.errors import SetupError
 from mimocorb_dist.workers import BatchExporter, BatchProcessor
+from mimocorb_dist.workers.canvas import save_figure
 
-from ._canvas import save_figure
 from ._keys import Choice, Field, Flag, Interval, Number, Whole
 from ._muons.lifetime import LifetimeFit, fit_times
 from ._muons.pulses import DOUBLE_PULSE, PulseSearch, double_pulses

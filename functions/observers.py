@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mimocorb_dist.workers import BufferIO
+    from mimocorb_dist.workers.canvas import Canvas
 
-    from ._canvas import Canvas
     from ._settings import Settings, Surroundings
 
 _LONGEST_IDLE_S = 0.2

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mimocorb_dist.workers import BufferIO
+    from mimocorb_dist.workers.canvas import Canvas
 
-    from ._canvas import Canvas
     from ._settings import Settings
 
     # Field -> edges of its bins and counts in them.

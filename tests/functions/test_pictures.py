@@ -12,10 +12,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.image import imread
 from matplotlib.lines import Line2D
 from mimocorb_dist.functions import exporters, observers, visualizers
-from mimocorb_dist.functions._canvas import Window, open_canvas
+from mimocorb_dist.functions._canvas import open_canvas
 
 from mimocorb_dist.errors import SetupError
 from mimocorb_dist.ring import BufferWriter
+from mimocorb_dist.workers.canvas import Window
 from tests.support import eventually
 
 from .harness import Bench, make_data, make_metadata
