@@ -156,7 +156,7 @@ class TargetSlots(_Rows):
 
     def __init__(self, ring: Ring) -> None:
         super().__init__(ring)
-        self.writer = BufferWriter(ring)
+        self.writer = BufferWriter(ring, heeds_pause=False)
 
     def reserve(self, limit: int) -> Numbers:
         """Claim up to `limit` free slots without waiting; observers see what they held until `store`."""

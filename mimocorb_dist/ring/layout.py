@@ -44,7 +44,7 @@ class Header(IntEnum):
     EVENTS_LEFT = 5  # under the writers' lock; UNLIMITED if there is no limit
     EXPECTED_WRITERS = 6  # under the writers' lock
     GONE_WRITERS = 7  # under the writers' lock: died, and will not come back
-    PAUSED = 8
+    PAUSED = 8  # a member of Pause
     STOPPING = 9
     MAX_FILLED = 10
     RETIRED_DISCARDED = 11  # what members counted whose rows are free again: see Member
@@ -53,6 +53,14 @@ class Header(IntEnum):
     SPEC_LENGTH = 14
     CLAIM_LIMIT = 15  # total of claims at which no event is left; under the writers' lock
     SPARE = 16  # tokens in the queue of spare slots; under the writers' lock
+
+
+class Pause(IntEnum):
+    """What a ring does with what its writers publish; the value of `Header.PAUSED`."""
+
+    OFF = 0
+    DISCARD = 1
+    HOLD = 2
 
 
 UNLIMITED = (1 << 64) - 1

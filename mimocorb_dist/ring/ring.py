@@ -26,6 +26,7 @@ from .layout import (
     Header,
     Layout,
     Member,
+    Pause,
     Role,
 )
 from .statistics import BufferStatistics
@@ -34,6 +35,9 @@ from .tokens import MAX_TOKENS, WAKE, TokenQueue, pack_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+HELD_LOOK_S = 0.01
+"""How often a held writer looks whether the pause is over."""
 
 Event = tuple[npt.NDArray[np.void], npt.NDArray[Any]]
 """An event: metadata of shape (1,) and data of shape (data_length,)."""
@@ -215,16 +219,38 @@ class Ring:
 
     @property
     def paused(self) -> bool:
-        """Whether events are discarded and counted instead of published."""
-        return bool(self.header[Header.PAUSED])
+        """Whether events are not published now: they are discarded and counted, or their writers are held."""
+        return self.header[Header.PAUSED] != Pause.OFF
 
-    def pause(self) -> None:
-        """Discard and count what writers publish, from now on."""
-        self.header[Header.PAUSED] = 1
+    @property
+    def held(self) -> bool:
+        """Whether writers wait, for the ring is paused in that way; at the end of a run nobody is held."""
+        return self.header[Header.PAUSED] == Pause.HOLD and not self.header[Header.STOPPING]
+
+    def pause(self, *, hold: bool = False) -> None:
+        """Discard and count what writers publish, from now on.
+
+        Parameters
+        ----------
+        hold
+            Let writers wait instead, each with the event that it publishes next, until `resume` or
+            `request_stop`. Nothing is discarded, and no dead time is counted.
+        """
+        self.header[Header.PAUSED] = Pause.HOLD if hold else Pause.DISCARD
 
     def resume(self) -> None:
         """Publish again what writers publish."""
-        self.header[Header.PAUSED] = 0
+        self.header[Header.PAUSED] = Pause.OFF
+
+    def wait_while_held(self) -> float:
+        """Wait as long as writers of this ring are held; return how long that took, in s.
+
+        Writers do so when they publish. Who reads a source does so before, and leaves it unread meanwhile.
+        """
+        since_s = time.monotonic()
+        while self.held:
+            time.sleep(HELD_LOOK_S)
+        return time.monotonic() - since_s
 
     @property
     def stopping(self) -> bool:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from mimocorb_dist.errors import RingError
 
 from .interface import Interface, Pace, Run
-from .layout import MEMBER_WORDS, METADATA_DTYPE, UNLIMITED, Header, Member, Role
+from .layout import MEMBER_WORDS, METADATA_DTYPE, UNLIMITED, Header, Member, Pause, Role
 from .table import STORES_MAY_PASS, Slots, fence, pop_run
 from .tokens import SLOT_BITS, TOKEN_BYTES, pack_token
 
@@ -51,10 +51,14 @@ class BufferWriter(Interface):
     ----------
     ring
         The ring, attached.
+    heeds_pause
+        Whether a pause of the ring is for this writer: not for one whose events have been counted as written
+        elsewhere.
     """
 
-    def __init__(self, ring: Ring) -> None:
+    def __init__(self, ring: Ring, *, heeds_pause: bool = True) -> None:
         super().__init__(ring)
+        self._heeds_pause = heeds_pause
         self._table = ring.table
         self._memory = ring.memory
         self._metadata_offset = ring.layout.metadata_offset
@@ -192,7 +196,7 @@ class BufferWriter(Interface):
     def _publish(self, slot: int) -> None:
         """Do what `SlotTable.publish` does, in line, and push the token: every single event comes here."""
         header = self._header
-        if header[_PAUSED]:
+        if header[_PAUSED] and self._discards():
             self._ahead.append(slot)
             self._discard(1)
             return
@@ -331,7 +335,7 @@ class BufferWriter(Interface):
         self._publish_many(slice(run.first, run.first + run.count))
 
     def _publish_many(self, slots: slice | Slots) -> None:
-        if self.ring.paused:
+        if self._header[_PAUSED] and self._discards():
             self._discard(self._keep(slots))
             return
         tokens = self._table.publish_many(slots).tobytes()
@@ -481,6 +485,13 @@ class BufferWriter(Interface):
         self._closed = False
         writers = max(1, self.ring.header[Header.EXPECTED_WRITERS])
         self._pace = Pace(self.slot_count // writers)
+
+    def _discards(self) -> bool:
+        """Tell whether what is to be published now is to be discarded; wait if writers are held instead."""
+        if not self._heeds_pause:
+            return False
+        self.ring.wait_while_held()
+        return self._header[_PAUSED] == Pause.DISCARD
 
     def _discard(self, count: int) -> None:
         self.ring.members[self._member * MEMBER_WORDS + Member.DISCARDED] += count

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import mimocorb_dist.ring
-from mimocorb_dist.ring import BufferObserver, BufferWriter
+from mimocorb_dist.ring import BufferObserver, BufferWriter, Ring
 from mimocorb_dist.ring.tokens import TokenQueue
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ F = TypeVar("F", bound="Callable[..., object]")
 
 _RING_DIRECTORY = str(Path(mimocorb_dist.ring.__file__).parent) + os.sep
 _WORKERS_DIRECTORY = str(Path(__file__).parent) + os.sep
-_WAIT_FOR_TOKEN = TokenQueue.wait.__code__
+_WAITS = (TokenQueue.wait.__code__, Ring.wait_while_held.__code__)
+"""Waits for a token, and for the end of a pause."""
 _WAIT_FOR_NEWER = BufferObserver.__enter__.__code__
 
 
@@ -117,7 +118,7 @@ class Stop:
         self.look_again_s = 0.0
         if self._raised or frame is None:
             return
-        if (self.in_vain and frame.f_code is _WAIT_FOR_TOKEN) or _may_interrupt(frame, self.deferred):
+        if (self.in_vain and frame.f_code in _WAITS) or _may_interrupt(frame, self.deferred):
             self._raised = True
             raise WorkerStop
 
@@ -125,7 +126,7 @@ class Stop:
 def main_thread_waits() -> bool:
     """Tell, from another thread, whether the main thread waits for another process."""
     frame = sys._current_frames().get(_main_thread())
-    return frame is not None and frame.f_code in (_WAIT_FOR_TOKEN, _WAIT_FOR_NEWER)
+    return frame is not None and frame.f_code in (*_WAITS, _WAIT_FOR_NEWER)
 
 
 def _main_thread() -> int:
@@ -151,7 +152,7 @@ def _may_interrupt(frame: FrameType, deferred: bool) -> bool:
     """Tell whether an exception raised in `frame` loses no event."""
     if frame.f_code is _WAIT_FOR_NEWER:
         return True
-    if frame.f_code is _WAIT_FOR_TOKEN:
+    if frame.f_code in _WAITS:
         return not _has_event_in_hand(frame)
     if frame.f_code.co_filename.startswith(_RING_DIRECTORY):
         return False
@@ -167,7 +168,7 @@ def _may_interrupt(frame: FrameType, deferred: bool) -> bool:
 
 
 def _has_event_in_hand(frame: FrameType) -> bool:
-    """Tell whether the wait is a writer's: it waits for a slot for an event."""
+    """Tell whether the wait is a writer's: it has an event to put into a slot, or to publish."""
     outer = frame.f_back
     while outer is not None and outer.f_code.co_filename.startswith(_RING_DIRECTORY):
         if isinstance(outer.f_locals.get("self"), BufferWriter):
