@@ -56,7 +56,6 @@ class BufferObserver(Interface):
         return None
 
     def __enter__(self) -> Event | tuple[None, None]:
-        wait_s = _SHORTEST_WAIT_S
         while True:
             ended = self.ring.ended  # before looking: the last event comes before the end
             if self._newest()[1] > self._seen_ns:
@@ -65,8 +64,29 @@ class BufferObserver(Interface):
                     return event
             if ended:
                 return None, None
+            self.wait()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until there is an event newer than the last one seen, or the stream has ended.
+
+        Parameters
+        ----------
+        timeout_s
+            How long to wait in s; None: as long as it takes, 0: not at all.
+
+        Returns
+        -------
+        bool
+            False after the time-out.
+        """
+        deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+        wait_s = _SHORTEST_WAIT_S
+        while self._newest()[1] <= self._seen_ns and not self.ring.ended:
+            if deadline_s is not None and time.monotonic() >= deadline_s:
+                return False
             time.sleep(wait_s)
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+        return True
 
     def _newest(self) -> tuple[int, int]:
         """Return slot and moment in ns of the newest event; 0 if there is none or it is being overwritten."""

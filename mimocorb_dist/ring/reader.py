@@ -74,6 +74,28 @@ class BufferReader(Interface):
         self._slot = slot = self._ahead.pop()
         return self._views[slot] or self._view(slot)
 
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until there is an event, which this reader then has next.
+
+        Parameters
+        ----------
+        timeout_s
+            How long to wait in s; None: as long as it takes, 0: not at all.
+
+        Returns
+        -------
+        bool
+            False after the time-out.
+
+        Raises
+        ------
+        EndOfStream
+            If all writers have closed, and no event is left.
+        """
+        if not self._ahead:
+            self._ahead[:] = reversed(self._claim(1, timeout_s))
+        return bool(self._ahead)
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:

@@ -384,14 +384,31 @@ class BufferWriter(Interface):
         if self._member < 0:
             self._join()
         self._closed = True
-        if self._ahead:
-            with self.ring.free:
-                tokens = [self._table.abandon(slot) for slot in reversed(self._ahead)]
-                if self.ring.header[_EVENTS_LEFT] != UNLIMITED:
-                    self.ring.header[_EVENTS_LEFT] += len(tokens)
-            self._ahead.clear()
-            self.ring.free.push(struct.pack(f"={len(tokens)}Q", *tokens))
+        self._give_back_ahead()
         self.ring.close_writer(self._member)
+
+    def detach(self) -> None:
+        """Give back what this writer holds, without a word on the end of the stream.
+
+        For writers whose number nobody knows before; a new use attaches it anew.
+        """
+        if self._closed or self._member < 0 or self._pid != os.getpid():
+            return
+        self._give_back_ahead()
+        self.ring.leave(self._member)
+        self._member = self._pid = -1
+        self._is_source = False
+
+    def _give_back_ahead(self) -> None:
+        """Make free again what was claimed ahead and not written."""
+        if not self._ahead:
+            return
+        with self.ring.free:
+            tokens = [self._table.abandon(slot) for slot in reversed(self._ahead)]
+            if self.ring.header[_EVENTS_LEFT] != UNLIMITED:
+                self.ring.header[_EVENTS_LEFT] += len(tokens)
+        self._ahead.clear()
+        self.ring.free.push(struct.pack(f"={len(tokens)}Q", *tokens))
 
     def shutdown_buffer(self) -> None:
         """Classic name of `close`."""

@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound="Callable[..., object]")
 
 _RING_DIRECTORY = str(Path(mimocorb_dist.ring.__file__).parent) + os.sep
-_WORKERS_DIRECTORY = str(Path(__file__).parent) + os.sep
+_OURS = tuple(str(Path(__file__).parent.parent / room) + os.sep for room in ("workers", "compat"))
+"""Where the templates are: a method of theirs that is not marked by `calls` is not interrupted."""
 _WAITS = (TokenQueue.wait.__code__, Ring.wait_while_held.__code__)
 """Waits for a token, and for the end of a pause."""
-_WAIT_FOR_NEWER = BufferObserver.__enter__.__code__
+_WAIT_FOR_NEWER = BufferObserver.wait.__code__
 
 
 class WorkerStop(BaseException):
@@ -157,7 +158,7 @@ def _may_interrupt(frame: FrameType, deferred: bool) -> bool:
     if frame.f_code.co_filename.startswith(_RING_DIRECTORY):
         return False
     ours: FrameType | None = frame
-    while ours is not None and not ours.f_code.co_filename.startswith(_WORKERS_DIRECTORY):
+    while ours is not None and not ours.f_code.co_filename.startswith(_OURS):
         ours = ours.f_back
     if ours is None:
         return not deferred
