@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from mimocorb_dist.topology import Topology
 
 DEFAULT_SETUPS = ("setup.yaml", "topology.yaml")
-CONTROL_MODES = ("kbd", "stats", "none")
-LATER_MODES = ("gui", "web")
 
 
 def _number(
@@ -82,9 +80,10 @@ def cli() -> None:
 @click.option(
     "-c",
     "--control",
+    "--control_mode",
     "mode",
     metavar="MODE",
-    help="kbd, stats or none; several joined by +.  [default: kbd+stats on a terminal, else stats]",
+    help="kbd, stats, gui or none; several joined by +.  [default: kbd+stats on a terminal, else stats]",
 )
 @click.option(
     "--max-events",
@@ -299,18 +298,12 @@ def _control_modes(mode: str | None) -> frozenset[str]:
     if mode is None:
         on_terminal = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
         return frozenset(("kbd", "stats") if on_terminal else ("stats",))
-    modes = mode.split("+")
-    for name in modes:
-        if name in LATER_MODES:
-            raise click.UsageError(
-                f"-c {name} comes with a later release; until then use {', '.join(CONTROL_MODES)}."
-            )
-        if name not in CONTROL_MODES:
-            allowed = ", ".join((*CONTROL_MODES, *LATER_MODES))
-            raise click.UsageError(f"-c {mode}: {name!r} is not known; allowed are {allowed}, joined by +.")
-    if "none" in modes and len(modes) > 1:
-        raise click.UsageError(f"-c {mode}: `none` stands alone.")
-    return frozenset(modes) - {"none"}
+    from mimocorb_dist.node.modes import read_controls
+
+    try:
+        return read_controls(mode)
+    except SetupError as error:
+        raise click.UsageError(f"-c {mode}: {error}") from None
 
 
 def _command(name: str, broker: str | None) -> None:

@@ -52,7 +52,7 @@ def _serve(job: BrokerJob, status: StatusPipe, control: ControlPipe) -> int:
 
     with _listening(job) as server:
         status.send(state="bound", port=server.port)
-        topology = load(Path(job.setup))
+        topology = load(Path(job.setup), text=job.setup_text)
         return Broker(topology, plan(topology), job, server, orphaned).run()
 
 

@@ -32,6 +32,8 @@ class BrokerJob:
         As in the setup: None (loopback only) or ``none``.
     silence_s
         How long a node may be silent before it has vanished, in s.
+    setup_text
+        Content of the setup; None: what the file holds.
     """
 
     setup: str
@@ -41,6 +43,7 @@ class BrokerJob:
     security: str | None
     silence_s: float
     or_any_port: bool = False
+    setup_text: str | None = None
 
     def to_json(self) -> str:
         """Return the job as JSON."""

@@ -12,8 +12,11 @@ _TEMPLATES = {
 _ERRORS = {name: f"mimocorb_dist.errors:{name}" for name in ("SetupError", "UfuncError")}
 _IO = {"BufferIO": "mimocorb_dist.workers:BufferIO"}
 
+_CONTROL = {"Control": "mimocorb_dist.control:Control"}
+
 CLASSIC_MODULES: dict[str, dict[str, str]] = {
-    "mimocorb2": {**_TEMPLATES, **_ERRORS, **_IO, "__version__": "mimocorb_dist:__version__"},
+    "mimocorb2": {**_TEMPLATES, **_ERRORS, **_IO, **_CONTROL, "__version__": "mimocorb_dist:__version__"},
+    "mimocorb2.control": {**_CONTROL, **_ERRORS},
     "mimocorb2.worker_templates": {
         **_TEMPLATES,
         **_ERRORS,

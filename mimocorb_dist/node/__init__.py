@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .options import StartOptions
+from .options import Outcome, StartOptions
 
 if TYPE_CHECKING:
+    from .launch import run as run
     from .launch import start as start
 
-__all__ = ["StartOptions", "start"]
+__all__ = ["Outcome", "StartOptions", "run", "start"]
 
 
 def __getattr__(name: str) -> object:
-    """Import `start` at its first use: clients of a run need none of it."""
-    if name == "start":
-        from .launch import start
+    """Import what starts a node at its first use: clients of a run need none of it."""
+    if name in ("run", "start"):
+        from . import launch
 
-        return start
+        return getattr(launch, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -28,8 +28,8 @@ class BrokerProcess:
     ----------
     loop, pump
         Where its pipes are read.
-    topology
-        The setup.
+    topology, setup_text
+        The setup, and its text if that is in no file.
     run_id
         Id of the run.
     host, port
@@ -51,6 +51,7 @@ class BrokerProcess:
         loop: Loop,
         pump: OutputPump,
         topology: Topology,
+        setup_text: str | None,
         run_id: str,
         host: str,
         port: int | None,
@@ -70,6 +71,7 @@ class BrokerProcess:
             json.dumps(
                 {
                     "setup": str(topology.path),
+                    "setup_text": setup_text,
                     "run_id": run_id,
                     "host": host,
                     "port": port,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 LINE_EVERY_S = 5.0
 PROMPT = "mimocorb> "
 HINT = "(help lists the commands)"
+NO_WINDOW = "no window is opened in this version: the state is shown here, and commands are typed here"
 
 
 class LineTerminal(Terminal):
@@ -114,10 +115,12 @@ class Console:
     Parameters
     ----------
     controls
-        Any of ``kbd`` and ``stats``.
+        Any of ``kbd``, ``stats`` and ``gui``.
     command
         Carries out a command of the run by name and scope, and returns what happens; called from a thread of
         the console.
+    letters
+        Whether the letters of mimoCoRB 1 are commands, too.
 
     Attributes
     ----------
@@ -125,15 +128,23 @@ class Console:
         Where to write.
     """
 
-    def __init__(self, controls: frozenset[str], command: Callable[[str, str], str]) -> None:
+    def __init__(
+        self, controls: frozenset[str], command: Callable[[str, str], str], *, letters: bool = False
+    ) -> None:
+        without_window = "gui" in controls
+        if without_window:
+            controls |= {"kbd", "stats"}
         on_terminal = sys.stdout is not None and sys.stdout.isatty()
         self._live = LiveTerminal() if "stats" in controls and on_terminal else None
         plain = LineTerminal() if "stats" in controls else Terminal()
         self.terminal: Terminal = self._live or plain
         self._command = command
+        self._letters = letters
         self._overview: Mapping[str, Any] | None = None
         self._busy = threading.Lock()
         self._keyboard: Keyboard | None = None
+        if without_window:
+            self.terminal.say(NO_WINDOW)
         if "kbd" in controls:
             self._keyboard = Keyboard(self._on_line, self._live.prompt if self._live else None)
             if self._keyboard.start():
@@ -151,7 +162,7 @@ class Console:
         self.terminal.close()
 
     def _on_line(self, line: str) -> None:
-        text = answer(line, self._command, lambda: self._overview)
+        text = answer(line, self._command, lambda: self._overview, letters=self._letters)
         if text:
             # Without a table the line stands on the terminal as it was typed.
             self.terminal.say(f"{PROMPT}{line.strip()}\n{text}" if self._live else text)

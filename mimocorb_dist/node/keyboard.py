@@ -1,4 +1,4 @@
-"""The classic commands of mimoCoRB2, typed while a run goes on."""
+"""The classic commands, typed while a run goes on: words of mimoCoRB2, letters of mimoCoRB 1."""
 
 from __future__ import annotations
 
@@ -27,6 +27,13 @@ stats            state of the run
 help             this list
 exit             the same as shutdown roots"""
 
+HELP_LETTERS = """\
+P                the sources wait
+R                the sources go on
+S                the sources end, buffers drain, the run ends
+E                the same
+"""
+
 _COMMANDS: dict[str, tuple[str, str]] = {
     "pause roots": ("pause", "roots"),
     "pause all": ("pause", "all"),
@@ -37,10 +44,15 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "shutdown workers": ("abort", "roots"),
     "exit": ("stop", "roots"),
 }
+_LETTERS = {"P": "pause roots", "R": "resume roots", "S": "shutdown roots", "E": "shutdown roots"}
 
 
 def answer(
-    line: str, command: Callable[[str, str], str], state: Callable[[], Mapping[str, Any] | None]
+    line: str,
+    command: Callable[[str, str], str],
+    state: Callable[[], Mapping[str, Any] | None],
+    *,
+    letters: bool = False,
 ) -> str:
     """Carry out a typed line; return what to show.
 
@@ -52,12 +64,17 @@ def answer(
         Carries out a command of the run by name and scope, and returns what happens.
     state
         Returns the last known state of the run.
+    letters
+        Whether the letters of mimoCoRB 1, in capitals, are commands, too. In a run of mimoCoRB2 they mean
+        nothing, so that who is used to them does no harm.
     """
     words = " ".join(line.lower().split())
+    if letters:
+        words = _LETTERS.get(line.strip(), words)
     if not words:
         return ""
     if words == "help":
-        return HELP
+        return HELP_LETTERS + HELP if letters else HELP
     if words == "stats":
         from .table import overview_text
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import secrets
 import shutil
 import signal
 import sys
+import threading
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -27,6 +29,7 @@ from .brokerage import BrokerProcess
 from .console import Console
 from .identity import find_node
 from .loop import Loop
+from .options import Outcome
 from .output import OutputPump
 from .session import NodeSession
 
@@ -37,17 +40,19 @@ if TYPE_CHECKING:
 
 
 def start(options: StartOptions) -> int:
+    """Run this host's part of a setup, or all of it, to its end, and return the exit status: see `run`."""
+    return run(options).status
+
+
+def run(options: StartOptions) -> Outcome:
     """Run this host's part of a setup, or all of it, to its end.
+
+    Call it in the main thread: until it returns, SIGINT, SIGTERM and SIGHUP end the run in good order.
 
     Parameters
     ----------
     options
         What the user asks.
-
-    Returns
-    -------
-    int
-        Exit status: 0 if the run has ended well, 1 if it failed, 2 if it could not begin.
 
     Raises
     ------
@@ -59,9 +64,11 @@ def start(options: StartOptions) -> int:
         If the target directory cannot be written.
     """
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    topology = load(options.setup)
+    topology = load(options.setup, text=options.setup_text)
     names = list(topology.nodes) if options.all_nodes else [find_node(topology, options.node)]
-    topology = load(options.setup, nodes=names)  # now the data files of these nodes are looked at, too
+    topology = load(
+        options.setup, text=options.setup_text, nodes=names
+    )  # now the data files of these nodes are looked at, too
     check_target(topology.target_directory)
     for path in abandoned_runtime_directories():
         remove_runtime_directory(path)
@@ -81,17 +88,19 @@ class _Launch:
         self._names = names
         self._loop = Loop()
         self._address_of_broker: str | None = None  # what is typed may ask for it at once
-        self._console = Console(options.controls, self._command)
+        self._typing = threading.Lock()
+        self._end_was_typed = False
+        self._console = Console(options.controls, self._command, letters=topology.dialect == "mimoCoRB 1")
         self._terminal = self._console.terminal
         self._pump = OutputPump(self._terminal.pass_on, lambda text: self._terminal.say(text, error=True))
         self._broker: BrokerProcess | None = None
         self._status: dict[str, int] = {}
-        self._signals = 0
+        self._signals: list[int] = []
         self._ending = False
         self._sessions = {name: self._session(name) for name in names}
 
-    def run(self) -> int:
-        """Run to the end; return the exit status."""
+    def run(self) -> Outcome:
+        """Run to the end."""
         try:
             for warning in self._topology.warnings:
                 self._terminal.say(f"warning: {warning}", error=True)
@@ -100,7 +109,7 @@ class _Launch:
                     _red("security: none - everybody in the network can control this run"), error=True
                 )
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._loop.on_signal(number, self._on_end_signal)
+                self._loop.on_signal(number, functools.partial(self._on_end_signal, number))
             if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup sets it
                 self._loop.on_signal(signal.SIGHUP, self._on_hangup)
             self._loop.on_signal(signal.SIGCHLD, self._on_child)
@@ -111,7 +120,11 @@ class _Launch:
             self._status["start"] = 2
         finally:
             self._close()
-        return max(self._status.values(), key=lambda status: (status == 1, status))
+        return Outcome(
+            status=max(self._status.values(), key=lambda status: (status == 1, status)),
+            signal=self._signals[0] if self._signals else None,
+            directory=self._sessions[self._spokesman].directory,
+        )
 
     def _begin(self) -> None:
         if self._topology.broker_node in self._names:
@@ -131,6 +144,7 @@ class _Launch:
             self._loop,
             self._pump,
             topology,
+            self._options.setup_text,
             run_id,
             host,
             port,
@@ -143,9 +157,13 @@ class _Launch:
 
     def _call(self, host: str, port: int | None = None) -> None:
         shown = f"[{host}]" if ":" in host else host
-        broker = self._address_of_broker = f"tcp://{shown}:{port or self._topology.broker_port}"
+        broker = f"tcp://{shown}:{port or self._topology.broker_port}"
+        with self._typing:
+            self._address_of_broker = broker
         for session in self._sessions.values():
             session.call(broker)
+        if self._end_was_typed:
+            self._end_in_order("ending, as was typed before the run began")
 
     def _address(self, node: str) -> str:
         """Return the address of a node: with all nodes on this machine nothing leaves it."""
@@ -173,9 +191,9 @@ class _Launch:
         broker_node = self._topology.broker_node
         return broker_node if broker_node in self._names else self._names[0]
 
-    def _on_end_signal(self) -> None:
-        self._signals += 1
-        if self._signals == 1:
+    def _on_end_signal(self, number: int) -> None:
+        self._signals.append(number)
+        if len(self._signals) - self._signals.count(signal.SIGHUP) == 1:
             self._end_in_order("ending: importers stop, buffers drain (once more to end at once)")
         else:
             for session in self._sessions.values():
@@ -183,6 +201,7 @@ class _Launch:
 
     def _on_hangup(self) -> None:
         """End in good order; a terminal that goes says so several times, which never means to end at once."""
+        self._signals.append(signal.SIGHUP)
         self._end_in_order("the terminal has gone (SIGHUP): importers stop, buffers drain")
 
     def _end_in_order(self, why: str) -> None:
@@ -200,8 +219,12 @@ class _Launch:
 
     def _command(self, name: str, scope: str) -> str:
         """Carry out what was typed; the console calls this from its own thread."""
-        if self._address_of_broker is None:
-            raise RunError("the run has not begun: its broker is not there yet")
+        with self._typing:
+            if self._address_of_broker is None:
+                if name != "stop":
+                    raise RunError("the run has not begun: its broker is not there yet")
+                self._end_was_typed = True
+                return "the run has not begun, and will not"
         return client.command(name, self._address_of_broker, scope)
 
     def _broker_ended(self, failure: str | None) -> None:

@@ -24,13 +24,16 @@ class StartOptions:
     all_nodes
         Run every node, on this machine.
     controls
-        How the run is shown and controlled: any of ``kbd`` and ``stats``.
+        How the run is shown and controlled: any of ``kbd``, ``stats`` and ``gui``.
     max_events
         End of the run after this many events of the first root buffer; None is no limit.
     max_time_s
         End of the run after this time in s; None is no limit.
     wait_s
         How long to wait for the broker and the other nodes, in s.
+    setup_text
+        Content of the setup; None: what the file holds. With a text there need be no file: names in it are
+        relative to the folder of `setup`.
     silence_s
         How long a node may be silent in a run before the broker takes it for gone, in s; a node waits half
         as long again for a silent broker. Breaks of the network that are shorter do no harm.
@@ -44,3 +47,23 @@ class StartOptions:
     max_time_s: float | None = None
     wait_s: float = DEFAULT_WAIT_S
     silence_s: float = 600.0
+    setup_text: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of this host's part of a run.
+
+    Parameters
+    ----------
+    status
+        Exit status: 0 if the run has ended well, 1 if it failed, 2 if it could not begin.
+    signal
+        The signal that asked for the end; None if none did.
+    directory
+        The run directory; None if there is none.
+    """
+
+    status: int
+    signal: int | None = None
+    directory: Path | None = None

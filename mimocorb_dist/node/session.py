@@ -25,6 +25,7 @@ from .work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from mimocorb_dist.topology import Plan, Topology
     from mimocorb_dist.wire.messages import Message
@@ -125,6 +126,11 @@ class NodeSession:
     def in_run(self) -> bool:
         """Whether it has rings and processes: then the run can be ended for all nodes."""
         return self._work is not None
+
+    @property
+    def directory(self) -> Path | None:
+        """The run directory, if it has been made."""
+        return None if self._run is None else self._run.path
 
     def call(self, broker: str) -> None:
         """Call the broker at an address, until it answers."""

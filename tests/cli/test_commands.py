@@ -147,7 +147,7 @@ def test_graph_refuses_other_formats(setup: Path) -> None:
     assert "svg, png or pdf" in result.stderr
 
 
-@pytest.mark.parametrize("mode", ["gui", "web", "kbd+web"])
+@pytest.mark.parametrize("mode", ["web", "kbd+web"])
 def test_modes_of_later_releases_say_so(setup: Path, mode: str) -> None:
     result = mimocorb_node("start", setup, "-c", mode)
     assert result.returncode == 2

@@ -48,6 +48,8 @@ def test_every_name_of_the_table_is_there():
     [
         "from mimocorb2 import BufferIO, Importer, Exporter, Filter, Processor, Observer, IsAlive",
         "from mimocorb2 import SetupError, UfuncError",
+        "from mimocorb2 import Control",
+        "from mimocorb2.control import Control; import mimocorb2; assert mimocorb2.Control is Control",
         "from mimocorb2 import *; Importer, BufferIO",
         "import mimocorb2; mimocorb2.Importer; mimocorb2.__version__",
         "import mimocorb2.worker_templates as templates; templates.Importer",
@@ -91,9 +93,9 @@ def test_they_come_before_packages_that_are_installed(tmp_path):
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("from mimocorb2 import Control", "does not provide 'Control' of mimocorb2; it provides: BufferIO"),
+        ("from mimocorb2 import Controls", "does not provide 'Controls' of mimocorb2; it provides: BufferIO"),
         ("from mimocorb2 import Imported", "does not provide 'Imported' of mimocorb2"),
-        ("import mimocorb2; mimocorb2.Control", "does not provide 'Control' of mimocorb2"),
+        ("import mimocorb2; mimocorb2.Controls", "does not provide 'Controls' of mimocorb2"),
         (
             "import mimocorb2.gui",
             "does not provide the module mimocorb2.gui; of mimocorb2 it provides: mimocorb2, ",

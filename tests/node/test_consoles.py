@@ -101,6 +101,31 @@ def test_classic_commands(line, command):
     assert given == [command]
 
 
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ("P", ("pause", "roots")),
+        (" R ", ("resume", "roots")),
+        ("S", ("stop", "roots")),
+        ("E", ("stop", "roots")),
+    ],
+)
+def test_letters_of_mimocorb_1_are_commands_in_its_runs_and_harmless_in_others(line, command):
+    given = []
+
+    def carry_out(*words):
+        given.append(words)
+        return "done"
+
+    assert "is not known" in answer(line, carry_out, lambda: None)
+    assert "is not known" in answer(line.lower(), carry_out, lambda: None, letters=True)
+    assert "is not known" in answer(line * 2, carry_out, lambda: None, letters=True)
+    assert given == []
+    assert answer(line, carry_out, lambda: None, letters=True) == "done"
+    assert given == [command]
+    assert "the sources wait" in answer("help", carry_out, lambda: None, letters=True)
+
+
 def test_a_refused_command_shows_the_reason():
     def refuse(name, scope):
         raise RefusedError("cannot pause: the run is draining")
