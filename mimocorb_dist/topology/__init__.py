@@ -5,10 +5,12 @@ here. Who looks for something, finds it in
 
     model, plan, flow                  what the other rooms get: a setup, and what each node has of it
     loading                            the way from a file to the model, step by step:
-        document, dialects                 YAML with places; one form for all dialects
+        document                           YAML with places
         buffers, workers, hosts, configs   the sections; fields reads typed values out of them
-        prebuilt, user_files, paths        what a section refers to: functions, Python files, files
+        classic                            the same for setups of mimoCoRB 1
+        prebuilt, code, user_files, paths  what a section refers to: functions, Python files, files
         drafts, rules, limits, resolved    a setup as read, checked as a whole, checked as a plan, as values
+        terms                              what each dialect calls things, for messages
         settings                           configs against what prebuilt functions declare
         findings                           all mistakes and warnings, and how they are said
     describe, sizes, graph             a plan as text, its memory, the data flow as a picture

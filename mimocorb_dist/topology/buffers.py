@@ -12,9 +12,11 @@ from .fields import Fields, section
 from .findings import nearest, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .document import Entry, Item
     from .findings import Findings
-    from .model import Delivery
+    from .model import Delivery, Place
 
 BUFFER_KEYS = ("slot_count", "data_length", "data_dtype", "delivery", "node")
 BUFFER_LEFTOVERS = ("overwrite", "debug")
@@ -51,12 +53,7 @@ def _read_buffer(findings: Findings, name: str, entry: Entry) -> BufferDraft:
     types = fields.required("data_dtype", "{ch1: float32}")
     data_length = fields.whole_number(length, "data_length", 1, None) if length else None
     data_dtype, texts = _read_dtype(findings, label, types) if types else (None, {})
-    if length and data_length and data_dtype and data_length * data_dtype.itemsize > MAX_EVENT_BYTES:
-        findings.mistake(
-            length.place,
-            f"{label}: data_length {data_length} makes an event of {data_length * data_dtype.itemsize} bytes",
-            f"write at most {MAX_EVENT_BYTES // data_dtype.itemsize} (an event of {MAX_EVENT_BYTES} bytes)",
-        )
+    if length and not fits(findings, label, length, "data_length", data_dtype):
         data_length = None
     return BufferDraft(
         name=name,
@@ -70,6 +67,19 @@ def _read_buffer(findings: Findings, name: str, entry: Entry) -> BufferDraft:
     )
 
 
+def fits(findings: Findings, label: str, length: Item, key: str, dtype: np.dtype[Any] | None) -> bool:
+    """Note a mistake if so many records, as `key` says, make too large an event."""
+    records = length.value
+    if dtype is None or type(records) is not int or records * dtype.itemsize <= MAX_EVENT_BYTES:
+        return True
+    findings.mistake(
+        length.place,
+        f"{label}: {key} {records} makes an event of {records * dtype.itemsize} bytes",
+        f"write at most {MAX_EVENT_BYTES // dtype.itemsize} (an event of {MAX_EVENT_BYTES} bytes)",
+    )
+    return False
+
+
 def _read_dtype(findings: Findings, label: str, item: Item) -> tuple[np.dtype[Any] | None, dict[str, str]]:
     """Return a record's type and the texts that it was made of; None as type after a mistake."""
     if not isinstance(item.value, dict) or not item.value:
@@ -77,32 +87,50 @@ def _read_dtype(findings: Findings, label: str, item: Item) -> tuple[np.dtype[An
         wanted = f"{{ch1: {item.value}}}" if isinstance(item.value, str) else "{ch1: float32}"
         findings.mistake(item.place, what, f"write a mapping of field names to types: data_dtype: {wanted}")
         return None, {}
-    fields: list[tuple[str, np.dtype[Any]]] = []
+    return record_type(
+        findings, label, [(name, entry.key_place, entry.item) for name, entry in item.value.items()]
+    )
+
+
+def record_type(
+    findings: Findings, label: str, fields: Sequence[tuple[Any, Place, Item]]
+) -> tuple[np.dtype[Any] | None, dict[str, str]]:
+    """Return a record's type and the texts that it is made of; None as type after a mistake.
+
+    Parameters
+    ----------
+    findings
+        Gets the mistakes.
+    label
+        What messages call the buffer.
+    fields
+        Name, place of the name, and type of each field.
+    """
+    found: list[tuple[str, np.dtype[Any]]] = []
     texts: dict[str, str] = {}
-    for name, entry in item.value.items():
+    for name, place, item in fields:
         if not isinstance(name, str) or not name:
-            findings.mistake(
-                entry.key_place,
-                f"{label}: a field is named {shown(name)}, which is no text",
-                "put the name in quotes",
-            )
+            what = f"{label}: a field is named {shown(name)}, which is no text"
+            findings.mistake(place, what, "put the name in quotes")
+            continue
+        if name in texts:
+            findings.mistake(place, f"{label}: there are two fields '{name}'", "name one of them otherwise")
             continue
         if name in _METADATA:
             findings.warn(
-                entry.key_place,
+                place,
                 f"{label}: the field '{name}' is named like a part of the metadata",
                 "files will have two columns of this name; choose another one",
             )
-        field = _field_type(findings, f"{label}: field '{name}'", entry.item)
+        field = number_type(findings, f"{label}: field '{name}'", item)
         if field is not None:
-            fields.append((name, field))
-            texts[name] = entry.item.value
-    if len(fields) < len(item.value):
-        return None, texts
-    return np.dtype(fields), texts
+            found.append((name, field))
+            texts[name] = item.value
+    return (np.dtype(found) if len(found) == len(fields) else None), texts
 
 
-def _field_type(findings: Findings, label: str, item: Item) -> np.dtype[Any] | None:
+def number_type(findings: Findings, label: str, item: Item) -> np.dtype[Any] | None:
+    """Return the type of a field, or of a record without fields; a mistake and None if it is none."""
     text = item.value
     remedy = "write a numpy type such as float32, int16 or S10"
     if not isinstance(text, str):

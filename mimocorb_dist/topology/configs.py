@@ -57,14 +57,23 @@ class ConfigReader:
         if isinstance(item.value, dict):
             return item.value
         if isinstance(item.value, str) and item.value:
-            return self._file(label, item)
+            return self.file(label, item)
         what = f"{label}: config is {shown(item.value)}"
         self._findings.mistake(
             item.place, what, "write a mapping, the name of a YAML file, or a list of those"
         )
         return {}
 
-    def _file(self, label: str, item: Item) -> dict[Any, Entry]:
+    def file(self, label: str, item: Item) -> dict[Any, Entry]:
+        """Return what a YAML file holds.
+
+        Parameters
+        ----------
+        label
+            What messages call who needs it: ``worker 'find'``.
+        item
+            Its name: a text.
+        """
         path = self._folder.find(item.value)
         if path in self._files:
             return self._files[path]

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .model import RunRules
+from .terms import TERMS, Terms
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
 
     from .fields import Reference
-    from .model import Delivery, Node, OnError, Place
+    from .model import Call, Delivery, Dialect, Node, OnError, Place
     from .prebuilt import Ports
 
 
@@ -32,7 +35,10 @@ class HostsDraft:
 
 @dataclass
 class BufferDraft:
-    """A buffer; `slot_count`, `data_length` and `data_dtype` are None where they are wrong."""
+    """A buffer; `slot_count`, `data_length` and `data_dtype` are None where they are wrong.
+
+    `dtype_texts` tells what the types of its fields are made of; empty for a plain type.
+    """
 
     name: str
     place: Place
@@ -52,6 +58,7 @@ class WorkerDraft:
     `ports` tells what a prebuilt function wants, where that is known.
     `config_places` are the places of its values in the config, wherever that is merged from.
     `own_keys` are the keys in its `config:`, without those of base configs, which may be for other workers.
+    `call` tells how its function is called, `assigned` (mimoCoRB 1) its buffers in the order of the setup.
     """
 
     name: str
@@ -69,7 +76,9 @@ class WorkerDraft:
     sources: tuple[Reference, ...] = ()
     sinks: tuple[Reference, ...] = ()
     observes: tuple[Reference, ...] = ()
+    assigned: tuple[tuple[str, str], ...] = ()
     on_error: OnError = "stop"
+    call: Call = "io"
     complete: bool = False
 
 
@@ -82,3 +91,10 @@ class SetupDraft:
     workers: dict[str, WorkerDraft]
     target_directory: str
     target_path: Path
+    dialect: Dialect = "mimoCoRB 2"
+    rules: RunRules = field(default_factory=RunRules)
+
+    @property
+    def terms(self) -> Terms:
+        """What its dialect calls things."""
+        return TERMS[self.dialect]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .hosts import is_loopback
 from .sizes import megabytes, total_bytes
+from .terms import TERMS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from .findings import Findings
     from .model import Topology
     from .plan import NodePlan, Plan
+    from .terms import Terms
 
 MAX_GROUPS = 64
 MAX_ATTACHED = 250
@@ -24,10 +26,10 @@ MAX_ATTACHED = 250
 def check_plan(findings: Findings, plan: Plan, setup: SetupDraft) -> None:
     """Note every mistake that only shows in the plan, and warn of nodes without work."""
     for node_plan in plan.nodes.values():
-        _check_rings(findings, node_plan)
+        _check_rings(findings, node_plan, setup.terms)
         name = node_plan.node.name
         if not node_plan.workers and not node_plan.rings and name != plan.topology.broker_node:
-            what = f"node '{name}' has no worker and no buffer"
+            what = f"node '{name}' has no {setup.terms.worker} and no buffer"
             findings.warn(setup.hosts.places[name], what, "remove it, or name it in 'node:'")
     _check_ports(findings, plan, setup)
 
@@ -64,21 +66,22 @@ def memory_shortage(plan: Plan, free_bytes: int, nodes: Collection[str] | None =
     largest = max(buffers, key=lambda buffer: shares[buffer.name])
     return (
         f"{largest.place}: the buffers need {megabytes(needed)} of shared memory on this machine, which has "
-        f"{megabytes(free_bytes)} free; lower slot_count of the largest, '{largest.name}' "
+        f"{megabytes(free_bytes)} free; lower {TERMS[plan.topology.dialect].slot_count} of the largest, "
+        f"'{largest.name}' "
         f"({megabytes(shares[largest.name])}), or enlarge shared memory"
     )
 
 
-def _check_rings(findings: Findings, plan: NodePlan) -> None:
+def _check_rings(findings: Findings, plan: NodePlan, terms: Terms) -> None:
     attached = _attached(plan)
     for ring in plan.rings:
         label = f"buffer '{ring.buffer.name}' on node '{plan.node.name}'"
         if len(ring.groups) > MAX_GROUPS:
-            what = f"{label} is delivered to {len(ring.groups)} workers and nodes"
+            what = f"{label} is delivered to {len(ring.groups)} {terms.worker}s and nodes"
             findings.mistake(ring.buffer.place, what, f"{MAX_GROUPS} are possible")
         if attached[ring.ring] > MAX_ATTACHED:
             what = f"{label} is used by {attached[ring.ring]} processes"
-            remedy = f"{MAX_ATTACHED} are possible; lower number_of_processes of its workers"
+            remedy = f"{MAX_ATTACHED} are possible; lower {terms.processes} of its {terms.worker}s"
             findings.mistake(ring.buffer.place, what, remedy)
 
 

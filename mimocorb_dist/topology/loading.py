@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from mimocorb_dist.errors import TopologyError
 
 from .buffers import read_buffers
+from .classic import is_classic, read_classic
 from .configs import ConfigReader
-from .dialects import to_common_form
 from .document import read_document
 from .drafts import SetupDraft
 from .fields import Fields
@@ -19,11 +19,12 @@ from .findings import Findings, nearest, shown
 from .hosts import read_hosts
 from .limits import check_plan
 from .model import Buffer, Topology, Worker
-from .paths import Folder, file_in_the_way, is_file, missing_setup
+from .paths import Folder, is_file, missing_setup
 from .plan import plan
 from .resolved import resolved_setup
 from .rules import check_setup
 from .settings import check_configs
+from .target import read_target
 from .workers import WorkerReader
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ TOP_LEVEL_KEYS = (
     "security",
     "Options",
 )
-DEFAULT_TARGET = "target"
 
 
 def load(
@@ -98,14 +98,13 @@ def _read_setup(findings: Findings, document: Item, shown_path: Path, path: Path
         )
         findings.mistake(document.place, what, "it needs at least 'Buffers:' and 'Workers:'")
         return None
-    common = to_common_form(document, findings)
-    if common is None:
-        return None
-    top = Fields(findings, "setup", common.place, common.value)
+    if is_classic(document):
+        return read_classic(findings, document, path)
+    top = Fields(findings, "setup", document.place, document.value)
     _check_top_level(findings, top)
     folder = Folder(path.parent, shown_path.parent)
     workers = WorkerReader(findings, ConfigReader(findings, folder), folder, top.item("base_config"))
-    target_directory, target_path = _read_target(findings, top, folder)
+    target_directory, target_path = read_target(findings, top, folder, "target_directory")
     return SetupDraft(
         hosts=read_hosts(findings, top),
         buffers=read_buffers(findings, top),
@@ -135,26 +134,13 @@ def _check_top_level(findings: Findings, top: Fields) -> None:
             findings.warn(entry.key_place, what, f"move what it holds to '{present}', or name it otherwise")
 
 
-def _read_target(findings: Findings, top: Fields, folder: Folder) -> tuple[str, Path]:
-    """Return the target directory as the setup names it, and where it is."""
-    target = top.text("target_directory", DEFAULT_TARGET)
-    name = target.name if target else DEFAULT_TARGET
-    path = folder.find(name)
-    file = file_in_the_way(path)
-    if file is not None:
-        findings.mistake(
-            target.place if target else top.place,
-            f"target_directory is '{name}', but {file} is a file",
-            "name a folder, which is made if it is not there",
-        )
-    return name, path
-
-
 def _build(setup: SetupDraft, path: Path) -> Topology:
     hosts = setup.hosts
     first_node = next(iter(hosts.nodes))
     workers = {name: _worker(draft, first_node) for name, draft in setup.workers.items()}
-    buffers = {name: _buffer(draft, workers) for name, draft in setup.buffers.items()}
+    written = {sink for worker in workers.values() for sink in worker.sinks}
+    # One that nobody writes is not used at all, which a dialect may allow.
+    buffers = {name: _buffer(draft, workers) for name, draft in setup.buffers.items() if name in written}
     broker_node = hosts.broker_node.name if hosts.broker_node else first_node
     return Topology(
         path=path,
@@ -168,6 +154,8 @@ def _build(setup: SetupDraft, path: Path) -> Topology:
         buffers=buffers,
         workers=workers,
         resolved=resolved_setup(setup, buffers, workers, broker_node),
+        dialect=setup.dialect,
+        rules=setup.rules,
     )
 
 
@@ -185,6 +173,8 @@ def _worker(draft: WorkerDraft, first_node: str) -> Worker:
         observes=tuple(reference.name for reference in draft.observes),
         on_error=draft.on_error,
         place=draft.place,
+        call=draft.call,
+        assigned=draft.assigned,
     )
 
 

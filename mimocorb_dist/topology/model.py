@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
     from pathlib import Path
 
     import numpy as np
 
 Delivery = Literal["shared", "broadcast"]
 OnError = Literal["stop", "skip", "restart"]
+Call = Literal["io", "classic1"]
+Dialect = Literal["mimoCoRB 1", "mimoCoRB 2"]
+Role = Literal["importer", "filter", "exporter", "observer", "lone"]
 
 LOCAL_NODE = "local"
 """Name of the only node of a setup without `Nodes:`."""
@@ -74,7 +78,7 @@ class Buffer:
     data_length
         Records of an event.
     data_dtype
-        Type of a record, with named fields.
+        Type of a record: with named fields, or (mimoCoRB 1) a plain one.
     delivery
         ``shared``: each event goes to one reader. ``broadcast``: each worker gets every event.
     place
@@ -119,6 +123,11 @@ class Worker:
         What an exception in the function does.
     place
         Where it stands in the setup file.
+    call
+        How the function is called: with a `BufferIO`, or with lists of buffers as in mimoCoRB 1.
+    assigned
+        What a function of mimoCoRB 1 does with which buffer (``read``, ``write``, ``observe``), in the order
+        of the setup.
     """
 
     name: str
@@ -132,13 +141,50 @@ class Worker:
     observes: tuple[str, ...]
     on_error: OnError
     place: Place
+    call: Call = "io"
+    assigned: tuple[tuple[str, str], ...] = ()
 
     @property
-    def role(self) -> Literal["importer", "filter", "exporter", "observer"]:
+    def role(self) -> Role:
         """What the worker is to the data flow, told by which buffers it has."""
         if self.sources:
             return "filter" if self.sinks else "exporter"
-        return "observer" if self.observes else "importer"
+        if self.observes:
+            return "observer"
+        return "importer" if self.sinks else "lone"
+
+
+@dataclass(frozen=True)
+class RunRules:
+    """How runs of a setup go, where that is said by the setup or its dialect.
+
+    Parameters
+    ----------
+    max_events, max_time_s
+        Limits of a run, which the command line may override; None is no limit.
+    counted
+        The buffer whose events `max_events` limits; empty: the first root.
+    ends_with
+        The worker with whose end a run ends; empty: it ends when all importers have.
+    holds
+        Whether a pause lets sources wait; else they are read on, and their events discarded and counted.
+    run_name
+        What the names of run directories begin with; None is the form of mimoCoRB2.
+    copied
+        Files of the setup that are copied into the run directory: name there -> path.
+    kbd, gui
+        Whether the setup wants to be controlled by keys and by a window; None where it has no say.
+    """
+
+    max_events: int | None = None
+    max_time_s: float | None = None
+    counted: str = ""
+    ends_with: str = ""
+    holds: bool = False
+    run_name: str | None = None
+    copied: Mapping[str, Path] = field(default_factory=dict)
+    kbd: bool | None = None
+    gui: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -166,6 +212,10 @@ class Topology:
     resolved
         The setup with all defaults and merged configs, as plain values that JSON and YAML can write. It holds
         no path of this machine, so it is the same on every node.
+    dialect
+        What it is written in.
+    rules
+        How its runs go.
     """
 
     path: Path
@@ -180,13 +230,15 @@ class Topology:
     workers: Mapping[str, Worker]
     warnings: tuple[str, ...] = ()
     resolved: dict[str, Any] = field(default_factory=dict)
+    dialect: Dialect = "mimoCoRB 2"
+    rules: RunRules = field(default_factory=RunRules)
 
     @property
     def distributed(self) -> bool:
         """Whether the setup names nodes."""
         return "Nodes" in self.resolved
 
-    def role_of(self, worker: Worker) -> Literal["importer", "filter", "processor", "exporter", "observer"]:
+    def role_of(self, worker: Worker) -> Role | Literal["processor"]:
         """Return what a worker is to people: its role, or processor if it writes other events than it reads.
 
         Parameters
@@ -206,6 +258,23 @@ class Topology:
         """Buffers that importers write: where a run is ended."""
         importers = (worker for worker in self.workers.values() if worker.role == "importer")
         return tuple(dict.fromkeys(sink for worker in importers for sink in worker.sinks))
+
+    @property
+    def counted(self) -> str:
+        """The buffer whose events a limit counts; empty if nothing is imported."""
+        return self.rules.counted or next(iter(self.roots), "")
+
+    def run_name(self, started: datetime) -> str:
+        """Return the name of the directory of a run, as long as no other run has it.
+
+        Parameters
+        ----------
+        started
+            Time of the start, in local time.
+        """
+        if self.rules.run_name is None:
+            return f"{started:run_%Y-%m-%d_%H-%M-%S}"
+        return f"{self.rules.run_name}{started:%Y-%m-%d_%H%M}"
 
     def content_hash(self) -> str:
         """Return a hash of all that the setup says, to compare between nodes.

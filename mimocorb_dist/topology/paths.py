@@ -25,10 +25,13 @@ class Folder:
         The folder, absolute.
     shown
         How messages name it.
+    meaning
+        What names are relative to, as messages say it.
     """
 
     path: Path
     shown: Path
+    meaning: str = "the setup file"
 
     def find(self, name: str) -> Path:
         """Return what a name means: relative to the folder, absolute, or with ``~``."""
@@ -44,14 +47,18 @@ class Folder:
         if os.path.isdir(path):
             return "that is a folder; name a file in it"
         if not os.path.isdir(path.parent):
-            return f"there is no folder {path.parent}; names are relative to the setup file ({self.path})"
+            return f"there is no folder {path.parent}; {self._rule}"
         try:
             near = _nearest_of(path, _files_in(path.parent, suffixes))
         except OSError as error:
             return f"the folder {path.parent} cannot be read ({error.strerror}); change its rights"
         if near is None:
-            return f"names are relative to the setup file ({self.path})"
+            return self._rule
         return f"did you mean '{os.path.join(os.path.dirname(name), near)}'?"
+
+    @property
+    def _rule(self) -> str:
+        return f"names are relative to {self.meaning} ({self.path})"
 
 
 def is_file(path: Path) -> bool:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def resolved_setup(
     setup: SetupDraft, buffers: Mapping[str, Buffer], workers: Mapping[str, Worker], broker_node: str
 ) -> dict[str, Any]:
-    """Return a setup as plain values that JSON and YAML can hold; they are themselves a setup.
+    """Return a setup as plain values that JSON and YAML can hold; those of mimoCoRB2 are themselves a setup.
 
     Parameters
     ----------
@@ -29,10 +29,15 @@ def resolved_setup(
     Returns
     -------
     dict
-        `Buffers`, `Workers`, `target_directory`; `Nodes`, `Broker` and `security` where the setup has them.
+        `Buffers`, `Workers`, `target_directory`; `Nodes`, `Broker` and `security` where the setup has them;
+        of a setup of mimoCoRB 1 also `dialect`, `max_events` and `max_time_s`.
     """
     hosts, named = setup.hosts, setup.hosts.named
     resolved: dict[str, Any] = {}
+    if setup.dialect == "mimoCoRB 1":
+        limits = {"max_events": setup.rules.max_events, "max_time_s": setup.rules.max_time_s}
+        resolved["dialect"] = setup.dialect
+        resolved |= {key: value for key, value in limits.items() if value is not None}
     if named:
         resolved["Nodes"] = {
             node.name: {"host": node.host} if node.host else {} for node in hosts.nodes.values()
@@ -51,7 +56,7 @@ def resolved_setup(
             **({"node": buffer.node} if named else {}),
             "slot_count": buffer.slot_count,
             "data_length": buffer.data_length,
-            "data_dtype": setup.buffers[name].dtype_texts,
+            "data_dtype": setup.buffers[name].dtype_texts or str(buffer.data_dtype),
             "delivery": buffer.delivery,
         }
         for name, buffer in buffers.items()

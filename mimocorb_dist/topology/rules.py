@@ -32,7 +32,7 @@ def _check_references(findings: Findings, setup: SetupDraft) -> None:
         if buffer.node:
             check_node(findings, buffer.node, setup.hosts, f"buffer '{buffer.name}'")
     for worker in setup.workers.values():
-        label = f"worker '{worker.name}'"
+        label = f"{setup.terms.worker} '{worker.name}'"
         for node in worker.nodes:
             check_node(findings, node, setup.hosts, label)
         for reference in _references(worker):
@@ -45,11 +45,12 @@ def _references(worker: WorkerDraft) -> tuple[Reference, ...]:
 
 def _check_buffers_of(findings: Findings, worker: WorkerDraft, setup: SetupDraft) -> None:
     if not _references(worker):
-        findings.mistake(
-            worker.place,
-            f"worker '{worker.name}' has no sources, no sinks and observes nothing",
-            "name its buffers with 'sources: [...]', 'sinks: [...]' or 'observes: [...]'",
-        )
+        if not setup.terms.free_workers:
+            findings.mistake(
+                worker.place,
+                f"worker '{worker.name}' has no sources, no sinks and observes nothing",
+                "name its buffers with 'sources: [...]', 'sinks: [...]' or 'observes: [...]'",
+            )
         return
     ports, function = worker.ports, worker.function
     if ports is not None and function is not None:
@@ -138,12 +139,12 @@ def _check_cycles(findings: Findings, setup: SetupDraft) -> None:
         findings.mistake(
             next(sink.place for sink in closing.sinks if sink.name == cycle[0]),
             f"the data flow runs in a circle: {' -> '.join(cycle)}",
-            "such a run could never end; let one of these workers write to another buffer",
+            f"such a run could never end; let one of these {setup.terms.worker}s write to another buffer",
         )
 
 
 def _check_use(findings: Findings, setup: SetupDraft) -> None:
-    workers = setup.workers.values()
+    workers, terms = setup.workers.values(), setup.terms
     read = {reference.name for worker in workers for reference in worker.sources}
     written = {reference.name for worker in workers for reference in worker.sinks}
     observed = {reference.name for worker in workers for reference in worker.observes}
@@ -154,21 +155,20 @@ def _check_use(findings: Findings, setup: SetupDraft) -> None:
         if name in excused:
             continue
         if name not in used:
-            what = f"no worker uses buffer '{name}'"
-            findings.mistake(buffer.place, what, "remove it, or name it in sinks and sources of workers")
+            what = f"no {terms.worker} uses buffer '{name}'"
+            (findings.warn if terms.free_buffers else findings.mistake)(buffer.place, what, terms.use)
             continue
         if name not in written:
-            what = f"no worker writes buffer '{name}'"
-            findings.mistake(buffer.place, what, f"add it to the sinks of a worker: 'sinks: [{name}]'")
+            what = f"no {terms.worker} writes buffer '{name}'"
+            findings.mistake(buffer.place, what, terms.write.format(buffer=name))
         if name in read:
             continue
         if name in observed:
-            what = f"no worker reads buffer '{name}', it is only observed"
+            what = f"no {terms.worker} reads buffer '{name}', it is only observed"
             findings.warn(buffer.place, what, "its events are released as soon as they are written")
         else:
-            what = f"no worker reads buffer '{name}', so it would fill up and stop the run"
-            drain = f"{{function: exporters.drain, sources: [{name}]}}"
-            findings.mistake(buffer.place, what, f"add a worker that does, if only 'drain_{name}: {drain}'")
+            what = f"no {terms.worker} reads buffer '{name}', so it would fill up and stop the run"
+            findings.mistake(buffer.place, what, terms.read.format(buffer=name))
 
 
 def _warn_of_placement(findings: Findings, setup: SetupDraft) -> None:
@@ -177,13 +177,15 @@ def _warn_of_placement(findings: Findings, setup: SetupDraft) -> None:
         if len(nodes) > 1 and not worker.nodes:
             findings.warn(
                 worker.place,
-                f"worker '{worker.name}' names no node, so it runs on the first, '{nodes[0]}'",
+                f"{setup.terms.worker} '{worker.name}' names no node, so it runs on the first, '{nodes[0]}'",
                 f"say where it runs with 'node:' (nodes: {', '.join(nodes)})",
             )
         processes = worker.processes * max(1, len(worker.nodes))
-        if processes > 1 and worker.complete and not worker.sources and not worker.observes:
+        imports = worker.sinks and not worker.sources and not worker.observes
+        if processes > 1 and worker.complete and imports:
             findings.warn(
                 worker.processes_place,
-                f"worker '{worker.name}' imports with {processes} processes, and each counts its own events",
+                f"{setup.terms.worker} '{worker.name}' imports with {processes} processes, and each counts "
+                "its own events",
                 "use one process unless event numbers may occur several times",
             )

@@ -40,6 +40,9 @@ class Code:
         Absolute names of modules that it imports anywhere.
     not_for_io
         Functions of its own that cannot be called with one argument, as those of workers are.
+    not_for_lists
+        Those that cannot be called with four arguments (lists of sources, sinks and observed buffers, and the
+        config) and names of buffers as keywords, as mimoCoRB 1 does.
     stray_byte
         Line and column of the first byte that its encoding does not have. In comments Python lets such bytes
         pass when it imports a file, but not when it runs one.
@@ -50,6 +53,7 @@ class Code:
     open_ended: bool
     imports: frozenset[str]
     not_for_io: frozenset[str] = frozenset()
+    not_for_lists: frozenset[str] = frozenset()
     stray_byte: tuple[int, int] | None = None
 
     def may_define(self, name: str) -> bool:
@@ -77,14 +81,17 @@ def read_code(path: Path) -> Code:
     functions: dict[str, str | None] = {}
     names: set[str] = set()
     bound_otherwise: set[str] = set()
-    callable_with_io: dict[str, bool] = {}
+    with_io: dict[str, bool] = {}
+    with_lists: dict[str, bool] = {}
     open_ended = False
     for statement in _top_level(tree.body):
         match statement:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
                 functions[name] = ast.get_docstring(statement)
                 names.add(name)
-                callable_with_io[name] = callable_with_io.get(name, False) or _takes_one_argument(statement)
+                # Of several definitions (in branches) nobody knows which one will be made.
+                with_io[name] = with_io.get(name, False) or _takes(statement, 1)
+                with_lists[name] = with_lists.get(name, False) or _takes(statement, 4, keywords=True)
                 open_ended = open_ended or name == "__getattr__"
             case ast.Import(names=aliases):
                 bound_otherwise.update((alias.asname or alias.name).split(".")[0] for alias in aliases)
@@ -98,10 +105,18 @@ def read_code(path: Path) -> Code:
                 bound_otherwise.update(_bound_names(statement))
                 open_ended = open_ended or _calls_dynamic(statement)
     imports = frozenset(_imported_modules(tree))
-    misfits = {name for name, fits in callable_with_io.items() if not fits}
-    not_for_io = frozenset(misfits - bound_otherwise)
+    not_for_io, not_for_lists = (
+        frozenset({name for name, fits in known.items() if not fits} - bound_otherwise)
+        for known in (with_io, with_lists)
+    )
     return Code(
-        functions, frozenset(names | bound_otherwise), open_ended, imports, not_for_io, _stray_byte(content)
+        functions=functions,
+        names=frozenset(names | bound_otherwise),
+        open_ended=open_ended,
+        imports=imports,
+        not_for_io=not_for_io,
+        not_for_lists=not_for_lists,
+        stray_byte=_stray_byte(content),
     )
 
 
@@ -150,17 +165,23 @@ def _imports_of(path: Path) -> frozenset[str]:
         return frozenset()
 
 
-def _takes_one_argument(statement: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
-    """Tell whether it can be called with one argument; of classes and what is decorated nobody knows."""
+def _takes(
+    statement: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, count: int, *, keywords: bool = False
+) -> bool:
+    """Tell whether it can be called with so many arguments, and any keywords.
+
+    Of classes and what is decorated nobody knows.
+    """
     if isinstance(statement, ast.ClassDef) or statement.decorator_list:
         return True
     arguments = statement.args
     positional = len(arguments.posonlyargs) + len(arguments.args)
     required = positional - len(arguments.defaults)
     return (
-        required <= 1
-        and (positional > 0 or arguments.vararg is not None)
+        required <= count
+        and (positional >= count or arguments.vararg is not None)
         and None not in arguments.kw_defaults
+        and (arguments.kwarg is not None or not keywords)
     )
 
 

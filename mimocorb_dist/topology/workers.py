@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, cast
 
+from .code import check_function, functions_remedy, read_user_code
 from .drafts import WorkerDraft
 from .fields import Fields, Reference, section
-from .findings import nearest, suggest
-from .model import Place
-from .paths import is_file
 from .prebuilt import ports_of, problem_with
-from .user_files import read_code
 
 if TYPE_CHECKING:
     from .configs import ConfigReader
@@ -80,7 +76,7 @@ class WorkerReader:
         sources, sinks, observes = (fields.names(key, "buffer") for key in ("sources", "sinks", "observes"))
         complete = len(self._findings) == mistakes_before
         file = fields.text("file", "modules/find.py")
-        code = self._read_code(label, file) if file else None
+        code = read_user_code(self._findings, self._folder, label, file) if file else None
         function = self._read_function(label, fields, file, code)
         ports = None
         if function is not None and not fields.given("file"):
@@ -113,52 +109,12 @@ class WorkerReader:
             complete=complete,
         )
 
-    def _read_code(self, label: str, file: Reference) -> Code | None:
-        path = self._folder.find(file.name)
-        if not is_file(path):
-            remedy = self._folder.remedy(file.name, (".py",))
-            self._findings.mistake(file.place, f"{label}: there is no file '{file.name}'", remedy)
-            return None
-        try:
-            code = read_code(path)
-        except SyntaxError as error:
-            place = Place(self._folder.show(file.name), error.lineno or 1, error.offset or 1)
-            what = f"this is not valid Python ({error.msg})"
-            self._findings.mistake(place, what, f"correct it; {label} needs the file")
-        except OSError as error:
-            what = f"{label}: the file '{file.name}' cannot be read ({error.strerror})"
-            self._findings.mistake(file.place, what, "check its rights")
-        else:
-            if path.stem in sys.stdlib_module_names:
-                what = (
-                    f"{label}: '{file.name}' is named like a module of Python, and hides it from this worker"
-                )
-                self._findings.warn(file.place, what, "give the file another name")
-            if code.stray_byte:
-                place = Place(self._folder.show(file.name), *code.stray_byte)
-                what = "this byte is no UTF-8 text, and no line says which other encoding the file has"
-                self._findings.warn(place, what, "save the file as UTF-8")
-            return code
-        return None
-
     def _read_function(
         self, label: str, fields: Fields, file: Reference | None, code: Code | None
     ) -> Reference | None:
-        defined = [name for name in code.functions if not name.startswith("_")] if code else []
-        remedy = suggest("", defined, f"'{file.name}' defines") if file and defined else ""
+        remedy = functions_remedy(file, code) if file and code else ""
         item = fields.required("function", "exporters.csv", remedy)
         function = fields.text("function", "exporters.csv") if item else None
-        if function and file and code and not code.may_define(function.name):
-            what = f"{label}: '{file.name}' does not define the function '{function.name}'"
-            self._findings.mistake(function.place, what, suggest(function.name, code.functions, "it defines"))
-        elif function and file and code and function.name in code.not_for_io:
-            what = f"{label}: '{function.name}' in '{file.name}' cannot be called with one argument, its io"
-            remedy = f"declare it as 'def {function.name}(io):'"
-            self._findings.mistake(function.place, what, remedy)
-        elif function and file and code and function.name not in code.names:
-            near = nearest(function.name, code.functions)
-            if near:
-                what = f"{label}: the function '{function.name}' is not seen in '{file.name}'"
-                remedy = f"did you mean '{near}'? (the file may define more when it runs)"
-                self._findings.warn(function.place, what, remedy)
+        if function and file and code:
+            check_function(self._findings, label, function, file, code, "io")
         return function

@@ -164,17 +164,6 @@ def test_a_setup_is_a_mapping(setup: Callable[[str], Topology], text: str, words
     assert "it needs at least 'Buffers:' and 'Workers:'" in mistake
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Fkt_main: {}\n\u00a7RingBuffer:\n  - RB_1: {number_of_slots: 3}\nFunctions:\n  - Fkt_main: {}\n",
-        "\u00a7Functions:\n  - Fkt_main: {}\n",
-    ],
-)
-def test_the_dialect_of_mimocorb_1_is_recognised(mistakes: Callable[..., None], text: str) -> None:
-    mistakes(text, ("in the dialect of mimoCoRB 1", "this version reads setups of mimoCoRB2", "'Workers:'"))
-
-
 def test_other_top_level_keys_mean_nothing(warnings: Callable[..., None]) -> None:
     warnings(f"my_template: {{x: 1}}\n7: seven\nOptions: {{debug_workers: true}}\n{SETUP}")
 

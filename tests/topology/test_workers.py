@@ -392,7 +392,7 @@ def test_a_user_file_that_cannot_be_read_is_a_mistake(
     def refuse(path: Path) -> Any:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("mimocorb_dist.topology.workers.read_code", refuse)
+    monkeypatch.setattr("mimocorb_dist.topology.code.read_code", refuse)
     text = SETUP.replace("file: modules/user.py", "file: \u00a7modules/user.py")
     mistakes(text, ("the file 'modules/user.py' cannot be read (Permission denied)", "check its rights"))
 

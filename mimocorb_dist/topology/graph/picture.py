@@ -29,6 +29,7 @@ _ROLES = {  # fill and border
     "processor": ("#d3efef", "#1f8a8a"),
     "exporter": ("#fde6c8", "#c77700"),
     "observer": ("#ece2f7", "#8a63b8"),
+    "lone": ("#eceff1", "#78909c"),
 }
 _FRAME = ("#f4f6f8", "#c3ccd5")
 _TITLE, _NAME, _DETAIL = 15.0, 12.5, 10.0
