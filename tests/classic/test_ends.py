@@ -1,0 +1,151 @@
+"""Nothing is lost at an end that comes early: stop with a backlog, after some events or some time."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.classic import version_1, version_2
+from tests.classic.running import change, completed, copy_of, function, result, started
+from tests.support import eventually, mimocorb_node
+
+SLOTS = 256
+"""In the first buffer, which is full when its reader takes its time."""
+
+
+def endless_1(setup, **main):
+    """Let the source of version 1 go on, and its first reader take 5 ms for an event."""
+
+    def changes(document):
+        version_1.without_observers(document)
+        document["RingBuffer"][0]["RB_1"]["number_of_slots"] = SLOTS
+        function(document, 0).update(main)
+
+    change(setup, changes)
+    change(
+        setup.parent / "config" / "common.yaml",
+        lambda config: (
+            config.update(general={}),
+            config["waveforms"].update(events=10**9, pause_s=0.0005),
+            config["parameters"].update(takes_s=0.005),
+        ),
+    )
+
+
+def endless_2(setup):
+    def changes(document):
+        version_2.without_observers(document)
+        document["Buffers"]["recorded"]["slot_count"] = SLOTS
+        document["Workers"]["source"]["config"] = {"events": 10**9, "pause_s": 0.0005}
+        document["Workers"]["choose"]["config"] = {"takes_s": 0.005}
+
+    change(setup, changes)
+
+
+def command(process, name):
+    done = mimocorb_node(name, "--broker", process.broker())
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def is_quiet(process, buffer):
+    """Tell whether nothing has come into a buffer for half a second."""
+    before = process.written(buffer)
+    time.sleep(0.5)
+    return process.written(buffer) == before
+
+
+@pytest.fixture(scope="module")
+def stopped_1(tmp_path_factory):
+    """Version 1: paused, resumed, and stopped with a backlog."""
+    setup = copy_of("version_1", tmp_path_factory.mktemp("stopped")) / "chain_setup.yaml"
+    endless_1(setup)
+    with started(setup) as process:
+        process.until("RB_1", 50)
+        command(process, "pause")
+        eventually(lambda: is_quiet(process, "RB_1"), 20.0)
+        paused_at = process.written("RB_1")
+        command(process, "resume")
+        process.until("RB_1", paused_at + SLOTS + 50)
+        process.interrupt()
+        output = process.ends(0)
+    return result(setup, output), paused_at
+
+
+def test_version_1_loses_nothing_when_stopped_with_a_backlog(stopped_1):
+    run, _ = stopped_1
+    run.assert_good()
+    assert run.buffers["RB_1"]["max_fill"] > 0.5
+    version_1.assert_outputs(run.directory, range(1, run.buffers["RB_1"]["written"] + 1))
+
+
+def test_the_source_of_version_1_waits_in_a_pause(stopped_1):
+    """So all counters are there, and those after the pause have the times of after the pause."""
+    run, paused_at = stopped_1
+    assert run.buffers["RB_1"]["discarded_while_paused"] == 0
+    lines, _ = version_1.read_sums(run.directory)
+    times = {int(line[0]): line[1] for line in lines if line[0] % 2}
+    steps = {counter: times[counter] - times[counter - 2] for counter in times if counter > 2}
+    longest = max(steps, key=lambda counter: steps[counter])
+    assert abs(longest - paused_at) <= 3
+    assert steps[longest] > 0.5
+
+
+@pytest.mark.parametrize("place", ["Fkt_main", "general"])
+def test_version_1_ends_after_runevents(tmp_path, place):
+    setup = copy_of("version_1", tmp_path) / "chain_setup.yaml"
+    endless_1(setup, runevents=120 if place == "Fkt_main" else 10**6)
+    if place == "general":
+        common = setup.parent / "config" / "common.yaml"
+        change(common, lambda config: config.update(general={"runevents": 120}))
+    run = completed(setup)
+    written = run.buffers["RB_1"]["written"]
+    assert 120 <= written < 120 + 2 * SLOTS
+    version_1.assert_outputs(run.directory, range(1, written + 1))
+
+
+def test_version_1_ends_after_runtime(tmp_path):
+    setup = copy_of("version_1", tmp_path) / "chain_setup.yaml"
+    endless_1(setup, runtime=1, runevents=-1)
+    run = completed(setup)
+    version_1.assert_outputs(run.directory, range(1, run.buffers["RB_1"]["written"] + 1))
+    lines, _ = version_1.read_sums(run.directory)
+    times = [line[1] for line in lines if line[0] % 2]
+    assert 0.5 < times[-1] - times[0] < 4
+
+
+@pytest.fixture(scope="module")
+def stopped_2(tmp_path_factory):
+    """Version 2: paused, resumed, and stopped with a backlog."""
+    setup = copy_of("version_2", tmp_path_factory.mktemp("stopped")) / "setup.yaml"
+    endless_2(setup)
+    with started(setup) as process:
+        process.until("raw", 50)
+        command(process, "pause")
+        eventually(lambda: is_quiet(process, "raw"), 20.0)
+        command(process, "resume")
+        process.until("recorded", SLOTS + 50)
+        process.interrupt()
+        output = process.ends(0)
+    return result(setup, output, "results")
+
+
+def test_version_2_loses_nothing_when_stopped_with_a_backlog(stopped_2):
+    stopped_2.assert_good()
+    assert stopped_2.buffers["recorded"]["max_fill"] > 0.5
+    lines, _ = version_2.read_lines(stopped_2.directory, "sums*.csv", ",")
+    assert len(lines) == stopped_2.buffers["raw"]["written"]
+
+
+def test_the_source_of_version_2_goes_on_in_a_pause(stopped_2):
+    """Its events are counted, and nobody gets them."""
+    assert stopped_2.buffers["raw"]["discarded_while_paused"] > 0
+
+
+def test_version_2_ends_after_a_number_of_events(tmp_path):
+    setup = copy_of("version_2", tmp_path) / "setup.yaml"
+    endless_2(setup)
+    run = completed(setup, "--max-events", "120", target="results")
+    written = run.buffers["raw"]["written"]
+    assert 120 <= written < 120 + 2 * SLOTS
+    version_2.assert_outputs(run.directory, range(written))
