@@ -58,7 +58,7 @@ class BufferObserver(Interface):
     def __enter__(self) -> Event | tuple[None, None]:
         while True:
             ended = self.ring.ended  # before looking: the last event comes before the end
-            if self._newest()[1] > self._seen_ns:
+            if self.has_newer:
                 event = self.latest()
                 if event is not None:
                     return event
@@ -81,12 +81,17 @@ class BufferObserver(Interface):
         """
         deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
         wait_s = _SHORTEST_WAIT_S
-        while self._newest()[1] <= self._seen_ns and not self.ring.ended:
+        while not self.has_newer and not self.ring.ended:
             if deadline_s is not None and time.monotonic() >= deadline_s:
                 return False
             time.sleep(wait_s)
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
         return True
+
+    @property
+    def has_newer(self) -> bool:
+        """Whether there is an event newer than the last one seen."""
+        return self._newest()[1] > self._seen_ns
 
     def _newest(self) -> tuple[int, int]:
         """Return slot and moment in ns of the newest event; 0 if there is none or it is being overwritten."""

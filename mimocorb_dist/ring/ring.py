@@ -138,20 +138,10 @@ class Ring:
         path = Path(directory) / f"{ring_name or spec.name}.ring"
         layout = Layout(spec)
         _allocate(path, layout, expected_writers)
-        # A token for each slot, one doubled after a death, and some to wake readers.
-        tokens = min(2 * spec.slot_count + 1024, MAX_TOKENS)
-        paths = [_free_path(path), _spare_path(path), *(_ready_path(path, group) for group in spec.groups)]
-        # Queues are held until the ring holds them: a FIFO that nobody holds forgets its size.
         queues: list[TokenQueue] = []
         try:
-            for queue_path in paths:
-                queues.append(TokenQueue.create(queue_path, tokens))  # noqa: PERF401 (those made are closed)
+            queues = cls.make_queues(path, spec)
             ring = cls(path)
-        except OSError as error:
-            _remove_files(path, spec)
-            raise RingError(
-                f"{path}: cannot make the queues of buffer {spec.name} ({error.strerror})"
-            ) from error
         except RingError:
             _remove_files(path, spec)
             raise
@@ -161,6 +151,42 @@ class Ring:
         ring.spare.push(ring.table.free_tokens().tobytes())
         ring.header[Header.SPARE] = spec.slot_count
         return ring
+
+    @staticmethod
+    def make_queues(path: Path, spec: BufferSpec) -> list[TokenQueue]:
+        """Make those queues of a ring that are not there, and hold all of them.
+
+        A FIFO that nobody holds forgets its size and what is in it. So who makes a buffer for others, who
+        come and go, holds its queues; the ring itself may be made later.
+
+        Parameters
+        ----------
+        path
+            Path of the ring's file.
+        spec
+            What the buffer is.
+
+        Raises
+        ------
+        RingError
+            If they cannot be made.
+        """
+        # A token for each slot, one doubled after a death, and some to wake readers.
+        tokens = min(2 * spec.slot_count + 1024, MAX_TOKENS)
+        paths = [_free_path(path), _spare_path(path), *(_ready_path(path, group) for group in spec.groups)]
+        queues: list[TokenQueue] = []
+        try:
+            for queue_path in paths:
+                queues.append(TokenQueue.create(queue_path, tokens))  # noqa: PERF401 (those made are closed)
+        except (OSError, RingError) as error:
+            for queue in queues:
+                queue.close()
+            if isinstance(error, RingError):
+                raise
+            raise RingError(
+                f"{path}: cannot make the queues of buffer {spec.name} ({error.strerror})"
+            ) from error
+        return queues
 
     # What it holds.
 

@@ -63,8 +63,9 @@ class TokenQueue:
 
     @classmethod
     def create(cls, path: Path, capacity: int) -> TokenQueue:
-        """Make a FIFO that holds at least `capacity` tokens, and open it."""
-        os.mkfifo(path, 0o600)
+        """Make a FIFO that holds at least `capacity` tokens, unless it is there, and open it."""
+        if not path.is_fifo():
+            os.mkfifo(path, 0o600)
         queue = cls(path)
         wanted = capacity * TOKEN_BYTES
         if fcntl.fcntl(queue.fd, _F_GETPIPE_SZ) < wanted:

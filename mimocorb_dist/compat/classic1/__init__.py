@@ -1,0 +1,1 @@
+"""The Python names of mimoCoRB 1."""
