@@ -1,0 +1,145 @@
+"""Which process writes an output file, when a function has several: one at a time.
+
+The others wait, and take no events. If the writer dies or fails, the next one goes on where it was.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from mimocorb_dist.errors import SetupError
+from mimocorb_dist.workers.stopping import Calls, calls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+_LOOK_EVERY_S = 0.1
+_BEGUN, _ENDED = b"begun", b"ended"
+
+
+class OutputFile:
+    """The output file of a function's processes.
+
+    Who writes is decided by a lock beside the ring from which they read, which goes with the run. It notes,
+    too, whether the file is of this run and goes on, or is an old one and begins anew.
+
+    Parameters
+    ----------
+    path
+        The file.
+    source
+        The source, as the function gets it: all its processes read as one group.
+    end_of_whole
+        Gives the position after what can be kept of a file whose writer died.
+    """
+
+    def __init__(
+        self, path: Path, source: Mapping[str, Any], end_of_whole: Callable[[BinaryIO], int]
+    ) -> None:
+        self.path = path
+        place, group = source["place"], source["group"]
+        self._lock_path: Path = place.directory / f"{Path(place.path).stem}.{group}.{path.name}.writer"
+        self._end_of_whole = end_of_whole
+        self._lock = -1
+
+    def claim(self) -> BinaryIO | None:
+        """Open the file, positioned at its end, if no other process of the function writes it.
+
+        Raises
+        ------
+        SetupError
+            If it cannot be written, or another function writes it.
+        """
+        try:
+            lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:  # the ring has gone
+            return None
+        if not _lock(lock):
+            os.close(lock)
+            return None
+        begun = os.pread(lock, len(_BEGUN), 0) != b""
+        try:
+            file = self.path.open("r+b" if begun else "ab")
+        except OSError as error:
+            os.close(lock)
+            raise SetupError(
+                f"{self.path}: cannot be written ({error.strerror}); does its folder exist?"
+            ) from error
+        if not _lock(file.fileno()):
+            file.close()
+            os.close(lock)
+            raise SetupError(
+                f"{self.path}: is being written by another function; give each its own `filename`"
+            )
+        self._lock = lock
+        end = self._end_of_whole(file) if begun else 0
+        file.truncate(end)
+        file.seek(end)
+        os.pwrite(lock, _BEGUN, 0)
+        return file
+
+    @calls(Calls.FUNCTION)
+    def wait(self) -> BinaryIO | None:
+        """Wait until the file can be claimed; None if it is complete."""
+        while not self.complete:
+            file = self.claim()
+            if file is not None:
+                return file
+            time.sleep(_LOOK_EVERY_S)
+        return None
+
+    @property
+    def complete(self) -> bool:
+        """Whether its writer has come to the end of the events, or those have gone."""
+        try:
+            content: bytes = self._lock_path.read_bytes()
+        except FileNotFoundError:
+            return not self._lock_path.parent.exists()  # with the ring, or not yet
+        return content == _ENDED
+
+    def release(self, *, complete: bool) -> None:
+        """Let another process write it."""
+        if self._lock < 0:
+            return
+        if complete:
+            os.pwrite(self._lock, _ENDED, 0)
+        fcntl.flock(self._lock, fcntl.LOCK_UN)  # forked processes may hold it open
+        os.close(self._lock)
+        self._lock = -1
+
+
+def output_path(config: Mapping[str, Any] | None, suffix: str, function: str) -> Path:
+    """Return where a function's output goes: ``<directory_prefix>/<filename><suffix>``.
+
+    Raises
+    ------
+    SetupError
+        If the config does not say.
+    """
+    config = config or {}
+    for key, what in (
+        ("directory_prefix", "the folder for output; buffer_control and the node add it"),
+        ("filename", f"the name of the file, without {suffix}"),
+    ):
+        if key not in config:
+            raise SetupError(f"{function}: its config has no {key!r}: {what}")
+    return Path(f"{config['directory_prefix']}/{config['filename']}{suffix}")
+
+
+def _lock(descriptor: int) -> bool:
+    """Lock a file; False if another process has."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP):
+            raise
+        # A file system without locks: here nobody can tell.
+    return True
