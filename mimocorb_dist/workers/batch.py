@@ -78,7 +78,7 @@ class BatchImporter(Source):
                 if item is None:
                     break
                 data, metadata = _with_metadata(item)
-                events = events_for(data, self.writer)
+                events = events_for(data, self.write[0])
                 if metadata is not None and metadata.shape != (len(events),):
                     raise Unusable(f"metadata of shape {metadata.shape} were given for {len(events)} events")
                 done, waited, last = self._write(events, metadata, counter, t_data, last)
@@ -109,7 +109,7 @@ class BatchImporter(Source):
         timestamp = time() - monotonic() + t_data
         done, waited, ready = 0, 0.0, t_data
         while done < len(events):
-            with self.writer.batch(len(events) - done) as (metadata, data):
+            with self.write[0].batch(len(events) - done) as (metadata, data):
                 if len(data) == 0:
                     break
                 t_slot = monotonic()
@@ -175,7 +175,7 @@ class BatchExporter(_Reading):
         return self.io.iterate(self._batches())
 
     def _batches(self) -> Generator[tuple[Data, Metadata], None, None]:
-        io, reader, stop = self.io, self.reader, self.io.stop
+        io, reader, stop = self.io, self.read[0], self.io.stop
         self._begin()
         try:
             while not stop.requested:
@@ -183,7 +183,7 @@ class BatchExporter(_Reading):
                     if data is None or metadata is None:
                         break
                     count = len(data)
-                    for writer in self.writers:
+                    for writer in self.write:
                         writer.write(data, metadata)
                     io.in_hand = metadata
                     yield data, metadata
@@ -216,7 +216,7 @@ class _Working(_Reading):
             any sink.
         """
         ufunc = self._checked(ufunc)
-        io, reader, stop = self.io, self.reader, self.io.stop
+        io, reader, stop = self.io, self.read[0], self.io.stop
         kind = type(self).__name__
         self._begin()
         metadata = None
@@ -257,16 +257,16 @@ class BatchFilter(_Working):
 
     def _results(self, result: Any, data: Data, metadata: Metadata) -> list[_Part]:
         if not isinstance(result, (list, tuple)):
-            masks: Iterable[Any] = [result] * len(self.writers)
-        elif len(result) == len(self.writers):
+            masks: Iterable[Any] = [result] * len(self.write)
+        elif len(result) == len(self.write):
             masks = result
         else:
             raise Unusable(
                 f"the filter function returned {describe_value(result)}; return an array of {len(data)} "
-                f"truth values, or a list with one for each of {len(self.writers)} sinks"
+                f"truth values, or a list with one for each of {len(self.write)} sinks"
             )
         chosen = [
-            (writer, chosen_events(mask, len(data))) for writer, mask in zip(self.writers, masks, strict=True)
+            (writer, chosen_events(mask, len(data))) for writer, mask in zip(self.write, masks, strict=True)
         ]
         return [(writer, data, metadata, index) for writer, index in chosen if index is None or len(index)]
 
@@ -292,7 +292,7 @@ class BatchProcessor(_Working):
         if result is None:
             return []
         parts: list[_Part] = []
-        for writer, item in zip(self.writers, one_for_each(result, len(self.writers)), strict=True):
+        for writer, item in zip(self.write, one_for_each(result, len(self.write)), strict=True):
             if item is None:
                 continue
             index, values = item if isinstance(item, tuple) and len(item) == 2 else (True, item)

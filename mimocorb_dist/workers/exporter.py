@@ -42,9 +42,9 @@ class Exporter(Template):
         return self.io.iterate(self._events_and_none())
 
     def _events(self) -> Generator[tuple[Data, Metadata], None, None]:
-        io, reader = self.io, self.reader
+        io, reader = self.io, self.read[0]
         stop = io.stop
-        copies = [writer.copy for writer in self.writers]
+        copies = [writer.copy for writer in self.write]
         self._begin()
         try:
             while not stop.requested:

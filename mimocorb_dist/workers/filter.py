@@ -45,7 +45,7 @@ class Filter(Template):
             If the function raises, or returns something else.
         """
         ufunc = self._checked(ufunc)
-        io, reader, writers = self.io, self.reader, self.writers
+        io, reader, writers = self.io, self.read[0], self.write
         copies = [writer.copy for writer in writers]
         stop = io.stop
         self._begin()

@@ -21,8 +21,8 @@ class Source(Template):
 
     SINKS = (1, 1)
 
-    def __init__(self, io: Any) -> None:
-        super().__init__(io)
+    def __init__(self, io: Any, *more: Any) -> None:
+        super().__init__(io, *more)
         self.counter = 0
         self._booked_s = monotonic()
 
@@ -42,17 +42,17 @@ class Source(Template):
 
     def _begin(self) -> None:
         super()._begin()
-        self.writer.add_dead_time(0.0, 0.0)  # from now on the ring counts waits
+        self.write[0].add_dead_time(0.0, 0.0)  # from now on the ring counts waits
         self._booked_s = monotonic()
 
     def _book(self, counter: int, now_s: float, dead_s: float) -> bool:
         """Book events and dead time since the last booking; return False if the importer is to end."""
-        self.writer.add_dead_time(dead_s, max(0.0, now_s - self._booked_s - dead_s))
+        self.write[0].add_dead_time(dead_s, max(0.0, now_s - self._booked_s - dead_s))
         self._booked_s = now_s
         self.counter = self.io.events = counter
         stop = self.io.stop
         stop.look_again_s = now_s + BOOK_EVERY_S
-        return not (stop.requested or self.writer.ring.stopping)
+        return not (stop.requested or self.write[0].ring.stopping)
 
     def _finish(self, generator: Iterator[Any]) -> None:
         """Let the generator clean up, and end the stream."""
@@ -96,7 +96,7 @@ class Importer(Source):
         UfuncError
             If the generator raises, or yields what does not fit.
         """
-        writer = self.writer
+        writer = self.write[0]
         put, wait, counter = writer.put, writer.wait, self.counter
         stop, generator = self.io.stop, self._generator(ufunc)
         self._begin()

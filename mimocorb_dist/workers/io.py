@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy.typing as npt
 
 from mimocorb_dist.errors import SetupError
 
+from .generations import LISTS, bare
 from .stopping import Stop
 
 if TYPE_CHECKING:
@@ -72,6 +74,8 @@ class BufferIO:
         Name of the node.
     number, processes
         Which of the worker's processes on this node this one is, from 0, and how many there are.
+    assigned
+        Of a function of mimoCoRB 1: what it does with each buffer, in the order of its setup.
 
     Attributes
     ----------
@@ -89,7 +93,11 @@ class BufferIO:
         Whether the worker has been asked to end.
     begin
         Called by the templates before they come to the events: it returns when the run begins.
+    data_first
+        Whether ends of buffers give data before metadata under their older names: see `generations`.
     """
+
+    _all: ClassVar[weakref.WeakSet[BufferIO]] = weakref.WeakSet()
 
     def __init__(
         self,
@@ -106,6 +114,7 @@ class BufferIO:
         node: str = "",
         number: int = 0,
         processes: int = 1,
+        assigned: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         self.read = list(read)
@@ -119,6 +128,7 @@ class BufferIO:
         self.node = node
         self.number = number
         self.processes = processes
+        self.assigned = dict(assigned or {})
         self.data_in_examples = [end.data_example for end in self.read]
         self.data_out_examples = [end.data_example for end in self.write]
         self.data_observe_examples = [end.data_example for end in self.observe]
@@ -132,7 +142,9 @@ class BufferIO:
         self.stop = Stop()
         self.begin: Callable[[], None] = lambda: None
         self.in_hand: Metadata | None = None
+        self.data_first = False
         self._iteration: Generator[Any, None, None] | None = None
+        self._all.add(self)
 
     def __getitem__(self, key: str) -> Any:
         """Return a value of the configuration.
@@ -270,20 +282,39 @@ def as_buffer_io(arguments: Any) -> BufferIO:
     if isinstance(arguments, Sequence) and not isinstance(arguments, str):
         if len(arguments) == 1:
             return as_buffer_io(arguments[0])
-        if len(arguments) == 4 and isinstance(arguments[3], Mapping):
-            sources, sinks, observes, config = arguments
-            return BufferIO(
-                str(config.get("name", "worker")),
-                sources or (),
-                sinks or (),
-                observes or (),
-                config,
-                run_dir=config.get("run_directory", "."),
-            )
+        if len(arguments) == LISTS and isinstance(arguments[3], Mapping):
+            read, write, observe = ([bare(end) for end in ends or ()] for ends in arguments[:3])
+            return _io_with(read, write, observe, arguments[3])
     raise SetupError(
         f"a template was made from {type(arguments).__name__}; "
         "give it the BufferIO that the worker's function gets"
     )
+
+
+def _io_with(
+    read: list[BufferReader],
+    write: list[BufferWriter],
+    observe: list[BufferObserver],
+    config: Mapping[str, Any],
+) -> BufferIO:
+    """Return the worker's `BufferIO` that has these ends; if it has more, another one with these only."""
+    ends: set[Interface] = {*read, *write, *observe}
+    own = next((io for io in BufferIO._all if ends and ends <= {*io.read, *io.write, *io.observe}), None)
+    if (
+        own is not None
+        and (own.read, own.write, own.observe) == (read, write, observe)
+        and own.config is config
+    ):
+        return own
+    if own is None:
+        name, run_dir = config.get("name", "worker"), config.get("run_directory", ".")
+        return BufferIO(str(name), read, write, observe, config, run_dir=run_dir)
+    part = BufferIO(
+        own.name, read, write, observe, config, own.setup_dir, own.run_dir, own.logger,
+        run_id=own.run_id, node=own.node, number=own.number, processes=own.processes,
+    )  # fmt: skip
+    part.stop, part.begin, part.data_first = own.stop, own.begin, own.data_first
+    return part
 
 
 def describe(end: Interface) -> str:

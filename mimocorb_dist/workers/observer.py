@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .stopping import WorkerStop
 from .template import Template
@@ -34,7 +34,8 @@ class Observer(Template):
 
         Data have the shape (data_length,), metadata (1,). At the end both are None.
         """
-        io, observer = self.io, self.observer
+        io = self.io
+        observer: Any = self.observe[0]
         self._begin()
         try:
             while not io.stop.requested:
@@ -65,4 +66,4 @@ class IsAlive(Template):
     def __call__(self) -> bool:
         """Return False once the stream of the buffer has ended, or the worker is to end."""
         self._begin()
-        return not (self.observer.ring.ended or self.io.stop.requested)
+        return not (self.observe[0].ring.ended or self.io.stop.requested)

@@ -43,7 +43,7 @@ class Processor(Template):
             sink.
         """
         ufunc = self._checked(ufunc)
-        io, reader, writers = self.io, self.reader, self.writers
+        io, reader, writers = self.io, self.read[0], self.write
         only = writers[0].copy if len(writers) == 1 else None
         stop = io.stop
         self._begin()
@@ -75,7 +75,7 @@ class Processor(Template):
     def _write(self, metadata: Any, results: Sequence[Any]) -> None:
         """Write to several sinks: all results are made to fit before the first is published."""
         ready = []
-        for writer, result in zip(self.writers, results, strict=True):
+        for writer, result in zip(self.write, results, strict=True):
             if result is not None:
                 example = writer.data_example
                 fits = (

@@ -10,6 +10,7 @@ import numpy as np
 from mimocorb_dist.errors import MimocorbError, SetupError, UfuncError
 
 from .fit import fill, misfit
+from .generations import in_older_order
 from .io import BufferIO, Data, Metadata, as_buffer_io, describe
 from .places import describe_error, place_of_error, place_of_function
 
@@ -29,7 +30,8 @@ class Template:
     Parameters
     ----------
     io
-        The worker's `BufferIO`, or one of the older forms: see `as_buffer_io`.
+        The worker's `BufferIO`, or one of the older forms: see `as_buffer_io`. The four lists may also be
+        given as four arguments.
 
     Attributes
     ----------
@@ -58,11 +60,12 @@ class Template:
     writer: BufferWriter
     observer: Any
 
-    def __init__(self, io: Any) -> None:
-        self.io: BufferIO = as_buffer_io(io)
-        self.sources = self.read = self.io.read
-        self.sinks = self.writers = self.write = self.io.write
-        self.observes = self.observe = self.io.observe
+    def __init__(self, io: Any, *more: Any) -> None:
+        self.io: BufferIO = as_buffer_io((io, *more))
+        self.read, self.write, self.observe = self.io.read, self.io.write, self.io.observe
+        self.sources = in_older_order(self.io, self.read)
+        self.sinks = self.writers = in_older_order(self.io, self.write)
+        self.observes = in_older_order(self.io, self.observe)
         self.config = self.io.config
         self.logger = self.io.logger
         self.name = self.io.name
@@ -74,11 +77,11 @@ class Template:
         own: list[Interface] = [*self.read, *self.observe, *self.write]
         self.data_example, self.metadata_example = own[0].data_example, own[0].metadata_example
         if self.read:
-            self.reader = self.read[0]
+            self.reader = self.sources[0]
         if self.write:
-            self.writer = self.write[0]
+            self.writer = self.sinks[0]
         if self.observe:
-            self.observer = self.observe[0]
+            self.observer = self.observes[0]
 
     def __getattr__(self, name: str) -> Any:
         if name == "io":
