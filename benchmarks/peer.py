@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,45 @@ VERSION = "1.0.2"
 # What works with numpy below 2, which the peer's own filter modules need.
 REQUIREMENTS = (f"mimocorb=={VERSION}", "numpy<2", "pandas<3", "pyarrow<22", "scipy<1.17")
 VARIABLE = "MIMOCORB_PEER"
+
+# The peer's own loop is not used: without a window any command ends it with an error, and `stop()` with a
+# backlog loses events. So this waits for the end of the first function, then until all buffers are quiet, and
+# only then stops. Threads of buffers may wait for ever, and processes, too.
+DRIVER = """
+import os
+import sys
+import threading
+import time
+
+from mimocorb.buffer_control import run_mimoDAQ
+
+QUIET_S = 1.0
+
+if __name__ == "__main__":
+    daq = run_mimoDAQ(sys.argv[1], verbose=0)
+    daq.setup()
+    control = daq.bc
+    processes = control.start_workers()
+    processes[-1].join()
+    counts, since_s = None, time.monotonic()
+    while time.monotonic() - since_s < QUIET_S:
+        now = [buffer.cumulative_event_count for buffer in daq.ringbuffers.values()]
+        if now != counts:
+            counts, since_s = now, time.monotonic()
+        time.sleep(0.02)
+    control.stop()
+    end = threading.Thread(target=control.shutdown, daemon=True)
+    end.start()
+    end.join(20.0)
+    statuses = {process.name: process.exitcode for process in processes}
+    for process in processes:
+        if process.is_alive():
+            process.kill()
+            process.join()
+    print(statuses)
+    sys.stdout.flush()
+    os._exit(end.is_alive() or any(statuses.values()))
+"""
 
 
 def peer_python() -> Path:
@@ -52,6 +92,45 @@ def peer_python() -> Path:
         subprocess.run([str(python), "-m", "pip", "install", "--quiet", *REQUIREMENTS], check=True)
         complete.touch()
     return folder / "bin" / "python"
+
+
+def run_in_peer(setup: Path, display_name: str, timeout_s: float = 120.0) -> None:
+    """Run a setup in the peer until its first function ends, without losing an event.
+
+    Parameters
+    ----------
+    setup
+        A setup of version 1, in the folder that is to be the working directory.
+    display_name
+        As `display` gives it.
+    timeout_s
+        How long it may take, in s.
+
+    Raises
+    ------
+    RuntimeError
+        If a process of the peer has failed; with what it printed.
+    subprocess.TimeoutExpired
+        If it takes too long.
+    """
+    process = subprocess.Popen(
+        [str(peer_python()), "-c", DRIVER, setup.name],
+        cwd=setup.parent,
+        env={**os.environ, "DISPLAY": display_name},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        output, _ = process.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)  # with the processes that it has started
+        process.communicate()
+        raise
+    if process.returncode != 0:
+        raise RuntimeError(f"{setup.name} has failed in the peer: {output}")
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """Whole classic setups, started from YAML, with per-event templates and unchanged user functions.
 
-Each is compared with the classic mechanism doing the classic templates' work for each event. Run it with
+Those of version 2 are compared with the classic mechanism doing the classic templates' work for each event,
+those of version 1 with `mimocorb` from PyPI in an environment of its own. Run it with
 ``python -m benchmarks.pipeline``.
 """
 
@@ -14,8 +15,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks import version_1
 from benchmarks.classic import ClassicBuffer, ClassicReader, ClassicWriter
 from benchmarks.harness import Report, Spread, interleaved, parser, rate, ratio
+from benchmarks.peer import VERSION, display
 from benchmarks.ring import CONTEXT, SIZES, Size
 
 if TYPE_CHECKING:
@@ -29,7 +32,7 @@ import json
 from time import monotonic
 
 import numpy as np
-from mimocorb2 import Exporter, Filter, Importer
+from mimocorb2 import Exporter, Filter, Importer, Observer
 
 
 def source(io):
@@ -59,11 +62,17 @@ def sink(io):
         count += 1
     elapsed_s = monotonic() - start_s
     (io.run_dir / "rate.json").write_text(json.dumps((count - 1) / elapsed_s))
+
+
+def look(io):
+    for data, metadata in Observer(io)():
+        if data is None:
+            break
 """
 
 
-def setup(size: Size, filtered: bool, seconds: float) -> dict[str, Any]:
-    """Return a setup: importer -> exporter, or importer -> filter -> exporter."""
+def setup(size: Size, filtered: bool, seconds: float, observers: int) -> dict[str, Any]:
+    """Return a setup: importer -> exporter, or with a filter between; observers look at the first buffer."""
     fields = {name: size.dtype[name].str for name in size.dtype.names or ()}
     buffer = {"slot_count": size.slot_count, "data_length": size.length, "data_dtype": fields}
     workers: dict[str, Any] = {
@@ -79,15 +88,17 @@ def setup(size: Size, filtered: bool, seconds: float) -> dict[str, Any]:
     if filtered:
         buffers["kept"] = buffer
         workers["keep"] = {"file": "functions.py", "function": "keep", "sources": ["raw"], "sinks": ["kept"]}
+    for number in range(observers):
+        workers[f"look_{number}"] = {"file": "functions.py", "function": "look", "observes": ["raw"]}
     return {"Buffers": buffers, "Workers": workers}
 
 
-def measure_setup(size: Size, filtered: bool, seconds: float) -> float:
+def measure_setup(size: Size, filtered: bool, seconds: float, observers: int = 0) -> float:
     """Start a setup from YAML as a user does; return the events/s that reached the exporter."""
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
         (directory / "functions.py").write_text(FUNCTIONS)
-        (directory / "setup.yaml").write_text(json.dumps(setup(size, filtered, seconds)))
+        (directory / "setup.yaml").write_text(json.dumps(setup(size, filtered, seconds, observers)))
         subprocess.run(
             [sys.executable, "-m", "mimocorb_dist.cli", "start", "-c", "none"],
             cwd=directory,
@@ -166,29 +177,50 @@ def measure_classic(size: Size, filtered: bool, seconds: float) -> float:
     return result
 
 
-def main() -> None:
-    """Measure setups of two and three workers."""
-    options = parser("Measure whole classic setups", repeats=3)
-    options.set_defaults(seconds=2.0)
-    arguments = options.parse_args()
-    report = Report("Classic setups from YAML", arguments)
+def compare_version_2(report: Report, repeats: int, seconds: float) -> None:
     rows = []
     for size in SIZES[:3]:
         for filtered in (False, True):
             cases = {
-                "classic": lambda size=size, filtered=filtered: measure_classic(
-                    size, filtered, arguments.seconds
-                ),
-                "ours": lambda size=size, filtered=filtered: measure_setup(size, filtered, arguments.seconds),
+                "classic": lambda size=size, filtered=filtered: measure_classic(size, filtered, seconds),
+                "ours": lambda size=size, filtered=filtered: measure_setup(size, filtered, seconds),
             }
-            values = interleaved(cases, arguments.repeats)
+            values = interleaved(cases, repeats)
             name = f"{size.name} filtered" if filtered else size.name
             medians = [rate(Spread.of(values[case]).median) for case in ("ours", "classic")]
             rows.append(
                 [name, *medians, ratio(values["ours"], values["classic"]), CLASSIC_FIGURES.get(name, "-")]
             )
     headings = ["events", "mimocorb_dist", "classic mechanism", "ratio", "mimoCoRB2 itself"]
-    report.table("Events/s that reach the exporter", headings, rows)
+    report.table("Version 2: events/s that reach the exporter", headings, rows)
+
+
+def compare_version_1(report: Report, repeats: int, seconds: float) -> None:
+    rows = []
+    with display() as name:
+        for size in SIZES[:3]:
+            document = version_1.pipeline(size, seconds)
+            cases = {
+                "peer": lambda document=document: version_1.measure(document, "sink", name),
+                "ours": lambda document=document: version_1.measure(document, "sink"),
+            }
+            values = interleaved(cases, repeats)
+            medians = [rate(Spread.of(values[case]).median) for case in ("ours", "peer")]
+            rows.append([size.name, *medians, ratio(values["ours"], values["peer"])])
+    headings = ["events", "mimocorb_dist", f"mimocorb {VERSION}", "ratio"]
+    report.table("Version 1: events/s that go from rbImport over rbTransfer to rbExport", headings, rows)
+
+
+def main() -> None:
+    """Measure setups of two and three workers, in both dialects."""
+    options = parser("Measure whole classic setups", repeats=3)
+    options.add_argument("--dialect", type=int, choices=(1, 2), help="measure setups of one version only")
+    options.set_defaults(seconds=2.0)
+    arguments = options.parse_args()
+    report = Report("Classic setups from YAML", arguments)
+    for version, compare in ((2, compare_version_2), (1, compare_version_1)):
+        if arguments.dialect in (None, version):
+            compare(report, arguments.repeats, arguments.seconds)
 
 
 if __name__ == "__main__":
