@@ -5,6 +5,7 @@ Run it with ``pytest -m peer``; CONTRIBUTING.md tells what it needs.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -14,14 +15,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.peer import display, peer_python
+from benchmarks.peer import display, peer_python, run_in_peer
 from tests.classic import version_1
 from tests.classic.running import change, completed, copy_of, function, runs_in
 from tests.classic.test_parallel import PARALLEL_1
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(600)]
-
-DRIVER = Path(__file__).with_name("peer_driver.py")
 
 
 def in_parallel(document):
@@ -60,9 +59,10 @@ def prepared(folder: Path, case: str) -> Path:
 
 @pytest.fixture(scope="module")
 def peer():
-    python = peer_python()
+    """The display that the peer needs."""
+    peer_python()
     with display() as name:
-        yield python, {**os.environ, "DISPLAY": name}
+        yield name
 
 
 @pytest.fixture(scope="module", params=CASES)
@@ -70,19 +70,7 @@ def both(request, peer, tmp_path_factory) -> tuple[str, Path, Path]:
     """The case, the peer's run directory, and ours."""
     case, (_, target, _) = request.param, CASES[request.param]
     setup = prepared(tmp_path_factory.mktemp("theirs"), case)
-    python, environment = peer
-    done = subprocess.run(
-        [str(python), str(DRIVER), setup.name],
-        cwd=setup.parent,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
+    run_in_peer(setup, peer)
     (theirs,) = runs_in(setup.parent / target)
     ours = completed(prepared(tmp_path_factory.mktemp("ours"), case), target=target)
     return case, theirs, ours.directory
@@ -176,3 +164,28 @@ def test_the_rows_of_the_peer_are_the_expected_ones(both):
     case, theirs, _ = both
     if case.startswith("chain"):
         version_1.assert_outputs(theirs, processes=2 if "parallel" in case else 1)
+
+
+READ_WITH_THE_PEER = """
+import json, sys
+from mimocorb.parquetReader import parquetReader
+reader = parquetReader({"path": sys.argv[1], "sleeptime": 0, "number_of_samples": 32})
+reader.init(number_of_channels=2, number_of_values=32, channel_names=["ch1", "ch2"])
+events = []
+while (data := reader()) is not None:
+    events.append([values.tolist() for values in data])
+print(json.dumps(events))
+"""
+
+
+def test_the_peers_reader_reads_our_tar_files(chain, peer):
+    done = subprocess.run(
+        [str(peer_python()), "-c", READ_WITH_THE_PEER, str(chain.directory)],
+        env={**os.environ, "DISPLAY": peer},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    expected = version_1.accepted(version_1.EVENTS).values()
+    assert json.loads(done.stdout) == [list(channels) for channels in expected]

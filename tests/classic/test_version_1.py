@@ -23,12 +23,6 @@ from tests.classic.running import (
 CHAIN = "chain_setup.yaml"
 
 
-@pytest.fixture(scope="module")
-def chain(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """The whole chain, on one host."""
-    return completed(copy_of("version_1", tmp_path_factory.mktemp("chain")) / CHAIN)
-
-
 def over_nodes(document):
     with_nodes(document)
     document["RingBuffer"][0]["RB_1"]["node"] = "daq"

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import json
-import pickle
 
-import numpy as np
 import pytest
 
 from tests.classic import version_1, version_2
 from tests.classic.running import Run, change, completed, copy_of, with_nodes
 
 TARGET = "results"
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """All workers, on one host."""
-    return completed(copy_of("version_2", tmp_path_factory.mktemp("whole")) / "setup.yaml", target=TARGET)
 
 
 def over_nodes(document):
@@ -67,18 +59,6 @@ def test_observers_see_whole_events_in_order_and_the_end(where, request):
 def test_observers_and_visualizers_draw_without_a_display(whole):
     for name in ("scope", "show_histogram", "show_table"):
         assert (whole.directory / f"{name}.png").read_bytes().startswith(b"\x89PNG"), name
-
-
-def test_the_header_of_a_mimo_file_is_the_classic_one(whole):
-    with (whole.directory / "rejected.mimo").open("rb") as file:
-        header = pickle.load(file)
-        events = file.read()
-    assert header["version"] == 1
-    assert header["data_length"] == 32
-    assert np.dtype(header["data_dtype"]) == np.dtype([("ch1", "<f4"), ("ch2", "<i2")])
-    assert np.dtype(header["metadata_dtype"]).names == ("counter", "timestamp", "deadtime")
-    assert len(events) == 40 * (32 * 6 + 24)
-    assert np.frombuffer(events[: 32 * 6], header["data_dtype"])["ch1"].tolist() == version_1.channel_1(0)
 
 
 def test_buffers_by_hand(tmp_path):
