@@ -28,7 +28,7 @@ def over_nodes(document):
     document["RingBuffer"][0]["RB_1"]["node"] = "daq"
     for index, node in {1: "daq", 2: "filter", 3: "filter", 10: "storage"}.items():
         function(document, index)["node"] = node
-    for index in (4, 5, 6, 7, 8, 9, 11, 12):
+    for index in (4, 5, 6, 7, 8, 9, 11, 12, 13):
         function(document, index)["node"] = "storage"
 
 
