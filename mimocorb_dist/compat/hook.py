@@ -51,7 +51,8 @@ class _NamesLoader(Loader):
         """Let the module look up its names."""
         names = CLASSIC_MODULES[module.__name__]
         module.__doc__ = f"Names of {module.__name__}, provided by mimocorb_dist."
-        module.__dict__["__all__"] = sorted(name for name in names if not name.startswith("_"))
+        every = {*names, *(_submodules(module.__name__) if module.__name__ == "mimocorb" else ())}
+        module.__dict__["__all__"] = sorted(name for name in every if not name.startswith("_"))
         module.__dict__["__getattr__"] = _lookup(module, names)
 
 
@@ -91,15 +92,21 @@ def _lookup(module: ModuleType, names: dict[str, str]) -> Callable[[str], Any]:
             value = getattr(importlib.import_module(our_module), our_name)
             setattr(module, name, value)
             return value
+        if f"{module.__name__}.{name}" in CLASSIC_MODULES:
+            return importlib.import_module(f"{module.__name__}.{name}")
         if name.startswith("__"):
             raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
-        known = ", ".join(sorted(names)) or "nothing yet"
+        known = ", ".join(sorted({*names, *_submodules(module.__name__)}))
         raise ImportError(
             f"mimocorb_dist does not provide {name!r} of {module.__name__}; it provides: {known}",
             name=module.__name__,
         )
 
     return __getattr__
+
+
+def _submodules(package: str) -> list[str]:
+    return [name.removeprefix(f"{package}.") for name in CLASSIC_MODULES if name.startswith(f"{package}.")]
 
 
 def _our_module(fullname: str) -> str | None:

@@ -14,6 +14,26 @@ _IO = {"BufferIO": "mimocorb_dist.workers:BufferIO"}
 
 _CONTROL = {"Control": "mimocorb_dist.control:Control"}
 
+_1 = "mimocorb_dist.compat.classic1"
+_FILES = {name: f"{_1}.files:{name}" for name in ("rb_toParquetfile", "rb_toTxtfile")}
+_OLDER = {
+    name: f"{_1}.older:{name}"
+    for name in ("BufferToBuffer", "BufferToParquetfile", "BufferToTxtfile", "ObserverData", "SourceToBuffer")
+}
+_BUFFER_CONTROL = {
+    **{
+        name: f"{_1}.templates:{name}"
+        for name in (
+            "rbDrain", "rbExport", "rbImport", "rbObserver",
+            "rbProcess", "rbPut", "rbTransfer", "rbWSObserver",
+        )
+    },
+    **_FILES,
+    **_OLDER,
+    "buffer_control": f"{_1}.control:buffer_control",
+    "run_mimoDAQ": "mimocorb_dist.daq:run_mimoDAQ",
+}  # fmt: skip
+
 CLASSIC_MODULES: dict[str, dict[str, str]] = {
     "mimocorb2": {**_TEMPLATES, **_ERRORS, **_IO, **_CONTROL, "__version__": "mimocorb_dist:__version__"},
     "mimocorb2.control": {**_CONTROL, **_ERRORS},
@@ -27,16 +47,31 @@ CLASSIC_MODULES: dict[str, dict[str, str]] = {
     "mimocorb2.function_templates": {**_TEMPLATES, "Template": "mimocorb_dist.workers:Template"},
     "mimocorb2.mimo_worker": {**_IO, "Config": "mimocorb_dist.workers:Config"},
     "mimocorb2.mimo_buffer": {
-        "BufferObserver": "mimocorb_dist.workers:BufferObserver",
-        "BufferReader": "mimocorb_dist.workers:BufferReader",
-        "BufferWriter": "mimocorb_dist.workers:BufferWriter",
+        **{
+            name: f"mimocorb_dist.compat.interfaces:{name}"
+            for name in ("BufferObserver", "BufferReader", "BufferWriter", "Observer", "Reader", "Writer")
+        },
         "Interface": "mimocorb_dist.ring:Interface",
-        "Observer": "mimocorb_dist.workers:BufferObserver",
-        "Reader": "mimocorb_dist.workers:BufferReader",
-        "Writer": "mimocorb_dist.workers:BufferWriter",
         "mimoBuffer": "mimocorb_dist.compat.buffer:mimoBuffer",
     },
-    "mimocorb": {},
+    "mimocorb": {"__version__": "mimocorb_dist:__version__"},
+    "mimocorb.access_classes": _OLDER,
+    "mimocorb.activity_logger": {
+        name: f"{_1}.activity_logger:{name}" for name in ("Gen_logger", "Logging_manager")
+    },
+    "mimocorb.buffer_control": _BUFFER_CONTROL,
+    "mimocorb.bufferinfoGUI": {"bufferinfoGUI": f"{_1}.bufferinfoGUI:bufferinfoGUI"},
+    "mimocorb.histogram_buffer": {
+        name: f"{_1}.histogram_buffer:{name}" for name in ("histogram_buffer", "plot_Histograms")
+    },
+    "mimocorb.mimo_buffer": {
+        name: f"{_1}.mimo_buffer:{name}" for name in ("NewBuffer", "Observer", "Reader", "Writer")
+    },
+    "mimocorb.parquetReader": {"parquetReader": f"{_1}.parquetReader:parquetReader"},
+    "mimocorb.plot_buffer": {
+        name: f"{_1}.plot_buffer:{name}" for name in ("animWaveformPlotter", "plot_buffer")
+    },
+    "mimocorb.pulseSimulator": {"pulseSimulator": f"{_1}.pulseSimulator:pulseSimulator"},
 }
 """Names in each classic module. Its submodules are those listed here."""
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _NOT_THE_USERS = (
     "<",
     str(Path(__file__).parent),
+    str(Path(__file__).parent.parent / "compat"),
     str(Path(mimocorb_dist.ring.__file__).parent),
     str(Path(importlib.__file__).parent),
 )

@@ -41,6 +41,12 @@ def members(ring: Ring, role: int, group: int | None = None) -> list[int]:
     return [int(pid) for pid in rows[chosen, Member.PID]]
 
 
+def waiting(ring: Ring) -> bool:
+    """Tell whether a source has an event in hand, and waits for a slot."""
+    rows = np.asarray(ring.members).reshape(MAX_MEMBERS, MEMBER_WORDS)
+    return bool(np.any((rows[:, Member.PID] > 0) & (rows[:, Member.WAITS_SINCE_NS] > 0)))
+
+
 def bury_the_dead(ring: Ring) -> None:
     """Free what dead processes were writing, and deliver again what they were reading."""
     dead = _dead(ring)

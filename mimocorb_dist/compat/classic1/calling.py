@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mimocorb_dist.workers.stopping import WorkerStop
+from mimocorb_dist.workers.stopping import Calls, WorkerStop, calls
 from mimocorb_dist.workers.template import ends_well
 
 from .ends import drop_all
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mimocorb_dist.workers import BufferIO
 
 
+@calls(Calls.FUNCTION)
 def call(function: Callable[..., Any], io: BufferIO) -> Any:
     """Call a function as mimoCoRB 1 does, and return what it returns.
 
@@ -31,9 +32,7 @@ def call(function: Callable[..., Any], io: BufferIO) -> Any:
     serve(io)
     ends: dict[str, Sequence[Interface]] = {"read": io.read, "write": io.write, "observe": io.observe}
     lists = [[_dict(end, role) for end in ends[role]] or None for role in ends]
-    roles: dict[str, str] = getattr(io, "assigned", None) or {
-        end.name: role for role, its in ends.items() for end in its
-    }
+    roles: dict[str, str] = dict(io.assigned) or {end.name: role for role, its in ends.items() for end in its}
     config = dict(io.config) | {"directory_prefix": f"{io.run_dir}/"}
     try:
         result = function(*lists, config, **roles)
@@ -47,6 +46,6 @@ def call(function: Callable[..., Any], io: BufferIO) -> Any:
 def _dict(end: Interface, role: str) -> dict[str, Any]:
     example = end.data_example
     return make_dict(
-        Place(str(end.ring.path)), role, end.slot_count, example.size, plain_dtype(example.dtype),
+        Place(str(end.ring.path)), end.name, role, end.slot_count, example.size, plain_dtype(example.dtype),
         group=getattr(end, "group", ""),
     )  # fmt: skip

@@ -24,7 +24,7 @@ from .new_buffer import NewBuffer
 from .place import LOOK_EVERY_S, Place, plain_dtype, worker
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping
 
     import numpy.typing as npt
 
@@ -77,6 +77,7 @@ class _End:
         self.dtype: Any = setup_dict["dtype"]
         self.metadata_dtype: Any = plain_dtype(METADATA_DTYPE)
         self.group: str = setup_dict["group"]
+        self.name: str = setup_dict["buffer"]
         self._flag: Any = setup_dict["active"]
         self._paused = setup_dict["paused"]
         self._debug = setup_dict["debug"]
@@ -143,6 +144,13 @@ class Reader(_End):
             self._worker.in_hand = self._metadata
         # Users of mimoCoRB 1 may change their data, which other groups get, too.
         return data if data.flags.writeable else data.copy()
+
+    @property
+    def metadata(self) -> npt.NDArray[np.void]:
+        """The metadata of the event, shape (1,): a view."""
+        if self._metadata is None:
+            raise SetupError(f"{self.name}: no event has been read; call get() before")
+        return self._metadata
 
     def get_metadata(self) -> tuple[int, float, float]:
         """Return counter, time in s since 1970, and dead time (share) of the event; 0, -1, -1 without one."""
@@ -218,12 +226,12 @@ class Reader(_End):
     def _attached(self) -> Hand[BufferReader]:
         if self._hand is None:
             io = self._worker
-            end = None if io is None else self._worker_end(io.read)
+            end: Any = None if io is None else self._worker_end(io.read)
             if io is not None:
                 io.begin()
                 io.stop.deferred = True  # from here on an event may be in hand
             owned = end is None
-            own: BufferReader = BufferReader(self._place.made(), self.group) if owned else end
+            own = BufferReader(self._place.made(), self.group) if owned else end
             self._hand = Hand(own, owned=owned, counts=True)
             keep(self, self._hand)
         return self._hand
@@ -309,8 +317,13 @@ class Writer(_End):
     def _book(self, dead_s: float, live_s: float) -> None:
         self._attached().end.add_dead_time(dead_s, live_s)
 
-    def _ready(self) -> Hand[BufferWriter]:
+    def _ready(self, *, for_last: bool = False) -> Hand[BufferWriter]:
         """Wait for a slot.
+
+        Parameters
+        ----------
+        for_last
+            Go on if a source is to end: it has an event in hand.
 
         Raises
         ------
@@ -319,7 +332,7 @@ class Writer(_End):
         """
         hand = self._hand or self._attached()
         end = hand.end
-        while not self._is_over():
+        while not (self._is_ended() if for_last else self._is_over()):
             if self._place.owner:
                 self._look_now_and_then()
             if end.wait(self._look_s):
@@ -332,19 +345,52 @@ class Writer(_End):
     def _is_over(self) -> bool:
         """Tell whether this writer is to end: one of a source at once, others after what they read."""
         ring, io = self._attached().end.ring, self._worker
-        if self._place.owner and ring.header[Header.EXPECTED_WRITERS] == 0:
+        if self._is_ended():
             return True
         if not ring.stopping and not (io is not None and io.stop.requested):
             return False
         return self._is_source()
+
+    def _is_ended(self) -> bool:
+        """Tell whether nobody will read what is written now."""
+        return bool(self._place.owner) and self._attached().end.ring.header[Header.EXPECTED_WRITERS] == 0
 
     def _is_source(self) -> bool:
         if self._worker is not None:
             return not self._worker.read
         return not reads_elsewhere(self._place.path)
 
+    def _write(self, fill: Callable[[npt.NDArray[Any]], None], metadata: tuple[Any, Any, Any]) -> None:
+        """Publish an event that `fill` puts into a slot, once ready; if that raises, nothing is published."""
+        end = self._attached().end
+        try:
+            its_metadata, data = end.__enter__()
+            fill(data)
+            its_metadata[0] = metadata
+            self._wait_while_held()
+        except BaseException as error:
+            end.__exit__(type(error), error, None)
+            raise
+        end.__exit__(None, None, None)
+        if self._worker is not None and not self._worker.read:
+            self._worker.events += 1
+
+    def _begin(self) -> None:
+        """Come to the events: from here on a template says what may be interrupted."""
+        self._attached()
+        if self._worker is not None:
+            self._worker.stop.deferred = True
+
+    def _wait_out_the_pause(self) -> float:
+        """Wait until the pause is over, with nothing in hand; return how long that took, in s."""
+        if not self._place.owner:
+            return self.ring.wait_while_held()
+        since_s = time.monotonic()
+        self._wait_while_held()
+        return time.monotonic() - since_s
+
     def _wait_while_held(self) -> None:
-        """Wait until the pause is over: in a script, whose end is to be seen; a ring of a node waits itself."""
+        """Wait until the pause is over: in a script, whose end is to be seen; a node's rings wait."""
         while self._place.owner and self.ring.held:
             self._look_now_and_then()
             time.sleep(HELD_LOOK_S)
@@ -358,11 +404,11 @@ class Writer(_End):
     def _attached(self) -> Hand[BufferWriter]:
         if self._hand is None:
             io = self._worker
-            end = None if io is None else self._worker_end(io.write)
+            end: Any = None if io is None else self._worker_end(io.write)
             if io is not None:
                 io.begin()
             owned = end is None
-            own: BufferWriter = BufferWriter(self._place.made(by_writer=True)) if owned else end
+            own = BufferWriter(self._place.made(by_writer=True)) if owned else end
             self._hand = Hand(own, owned=owned, counts=io is not None and not io.read)
             keep(self, self._hand)
         return self._hand

@@ -20,7 +20,7 @@ from mimocorb_dist.ring import BufferSpec, ClassicFigures, Ring
 from mimocorb_dist.ring.layout import Layout, Role
 from mimocorb_dist.ring.runtime import RuntimeDirectory, runtime_root
 
-from .bury import bury_the_dead, members
+from .bury import bury_the_dead, members, waiting
 from .ends import tidy
 from .place import make_dict, place_of_ring
 from .seal import LATER, RING_FILE, Plan, is_made, locked, read_plan, seal, write_plan
@@ -38,7 +38,7 @@ _number = itertools.count(1)
 WRITERS_S = 0.5
 """How long the end of a stream waits for writers to leave, and..."""
 IN_HAND_S = 2.0
-"""...for those that have a slot in hand."""
+"""...for those that have an event or a slot in hand, after readers have read their last event."""
 READERS_GONE_S = 1.0
 """How long it waits for a group whose readers have all gone, and..."""
 READERS_COME_S = 10.0
@@ -213,7 +213,7 @@ class NewBuffer:
 
     def _dict(self, role: str, group: str = "") -> dict[str, Any]:
         return make_dict(
-            self._place, role, self.number_of_slots, self.values_per_slot, self.dtype,
+            self._place, self.name, role, self.number_of_slots, self.values_per_slot, self.dtype,
             group=group, debug=self._debug,
         )  # fmt: skip
 
@@ -302,12 +302,14 @@ def _hold(directory: Path, spec: BufferSpec, group: str) -> list[TokenQueue]:
 
 def _wait_for_writers(ring: Ring) -> None:
     """Give writers the time to leave, and to publish what they have in hand."""
-    begin_s = time.monotonic()
+    begin_s, seen = time.monotonic(), -1
     while True:
         writers = members(ring, Role.WRITER)
         if not set(writers) - {os.getpid()} and (not writers or threading.active_count() == 1):
             return
-        in_hand = bool(np.any(ring.table.all_claimed > ring.table.all_written))
+        in_hand = bool(np.any(ring.table.all_claimed > ring.table.all_written)) or waiting(ring)
+        if in_hand and seen != (seen := sum(int(group.all_released.sum()) for group in ring.table.groups)):
+            begin_s = time.monotonic()  # there will be room for it
         if time.monotonic() - begin_s > (IN_HAND_S if in_hand else WRITERS_S):
             return
         bury_the_dead(ring)

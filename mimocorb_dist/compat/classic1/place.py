@@ -145,7 +145,15 @@ def plain_dtype(dtype: np.dtype[Any]) -> Any:
 
 
 def make_dict(
-    place: Place, role: str, slots: int, values: int, dtype: Any, *, group: str = "", debug: bool = False
+    place: Place,
+    buffer: str,
+    role: str,
+    slots: int,
+    values: int,
+    dtype: Any,
+    *,
+    group: str = "",
+    debug: bool = False,
 ) -> dict[str, Any]:
     """Make the dict from which a `Reader`, `Writer` or `Observer` is made.
 
@@ -153,6 +161,8 @@ def make_dict(
     ----------
     place
         Where the buffer is.
+    buffer
+        Its name.
     role
         ``read``, ``write`` or ``observe``.
     slots, values
@@ -176,6 +186,7 @@ def make_dict(
         "active": Active(place, role, group),
         "paused": Paused(place),
         "debug": debug,
+        "buffer": buffer,
         "place": place,
         "role": role,
         "group": group,
