@@ -294,10 +294,9 @@ def _default_setup() -> Path:
     )
 
 
-def _control_modes(mode: str | None) -> frozenset[str]:
+def _control_modes(mode: str | None) -> frozenset[str] | None:
     if mode is None:
-        on_terminal = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
-        return frozenset(("kbd", "stats") if on_terminal else ("stats",))
+        return None
     from mimocorb_dist.node.modes import read_controls
 
     try:

@@ -8,7 +8,8 @@ State          What it means
 waiting        some node is missing, or makes its rings and starts its processes
 ready          all processes of all nodes are ready; they are let go, stage by stage, importers last
 running        importers take data
-paused         the same, but root buffers (or all) discard what they are given, and count it
+paused         the same, but root buffers (or all) discard what they are given, and count it; or (mimoCoRB 1)
+               who writes them waits
 draining       importers end or have ended; what the buffers hold goes its way to the exporters
 finished       all has ended well
 failed         the same, but something went wrong: `reasons` says what
@@ -27,9 +28,9 @@ from .limits import event_limits
 from .registration import Registration, differences
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-    from mimocorb_dist.topology import Plan
+    from mimocorb_dist.topology import Plan, Worker
 
 QUIET_S = 5.0
 """A node that says nothing for so long is talked about."""
@@ -75,8 +76,6 @@ class RunControl:
     ----------
     plan
         The setup, spread over its nodes.
-    roots
-        The buffers that importers write.
     silence_s
         How long a node may be silent in a run before it has vanished, in s.
     epoch_s
@@ -104,7 +103,6 @@ class RunControl:
     def __init__(
         self,
         plan: Plan,
-        roots: tuple[str, ...] = (),
         silence_s: float = SILENCE_S,
         epoch_s: float = 0.0,
     ) -> None:
@@ -114,7 +112,7 @@ class RunControl:
         self._quiet: set[str] = set()
         self._hung_up: set[str] = set()
         self._hurried = False
-        self._roots = roots
+        self._rules = plan.topology.rules
         self.state = State.WAITING
         self.registrations: dict[str, Registration] = {}
         self.reports: dict[str, Mapping[str, Any]] = {}
@@ -130,7 +128,9 @@ class RunControl:
         self._started: set[str] = set()
         self._closed: set[str] = set()
         self._paused: set[str] = set()
-        self._running_since_s: float | None = None
+        self._looked_s: float | None = None
+        self._running_s = 0.0
+        self._told_hurry = False
         self._max_time_s: float | None = None
 
     # What the surroundings ask.
@@ -266,6 +266,12 @@ class RunControl:
             elif self._importers_ended():
                 self._change(State.DRAINING)
                 self._notice("all importers have ended; draining")
+            elif self._has_ended(lambda worker: worker.name == self._rules.ends_with):
+                self._drain(f"{self._rules.ends_with} has ended, and with it the run")
+        waits = self.state is State.DRAINING and not self._told_hurry
+        if waits and self._has_ended(lambda worker: bool(worker.sources or worker.sinks)):
+            self._told_hurry = True
+            self._push_all("hurry")
 
     def trouble(self, node: str, text: str, *, fatal: bool = False, link: str = "") -> None:
         """Note that something on a node went wrong for good.
@@ -334,7 +340,7 @@ class RunControl:
 
     def run_made(self, run_id: str, name: str) -> None:
         """Note that the run has its directory; nodes can make their rings."""
-        limits = event_limits(self._plan, self._roots, self._limit("max_events"))
+        limits = event_limits(self._plan, self._plan.topology.counted, self._limit("max_events"))
         for node in self.present:
             self._push(node, "prepare", run_id=run_id, name=name, limits=limits[node])
 
@@ -360,9 +366,11 @@ class RunControl:
                     f"no word from node {node} for {QUIET_S:g} s; waiting for it, {wait}", but_at=node
                 )
         if self.state in (State.RUNNING, State.PAUSED):
-            if self._running_since_s is None:
-                self._running_since_s = now_s
-            if self._max_time_s is not None and now_s - self._running_since_s >= self._max_time_s:
+            held = self.state is State.PAUSED and self._rules.holds
+            if self._looked_s is not None and not held:
+                self._running_s += now_s - self._looked_s
+            self._looked_s = now_s
+            if self._max_time_s is not None and self._running_s >= self._max_time_s:
                 self._drain("the time is over")
 
     def command(self, name: str, scope: str = "roots") -> str:
@@ -464,7 +472,7 @@ class RunControl:
     def _check_limits(self) -> None:
         self._max_time_s = self._limit("max_time_s")
         try:
-            event_limits(self._plan, self._roots, self._limit("max_events"))
+            event_limits(self._plan, self._plan.topology.counted, self._limit("max_events"))
         except RefusedError as error:
             self._fail_at_once([str(error)])
             return
@@ -472,9 +480,10 @@ class RunControl:
         self._effects.append(MakeRun())
 
     def _limit(self, name: str) -> Any:
-        """Return the strictest limit that any node's command line sets."""
+        """Return the strictest limit that any node's command line sets, else that of the setup."""
         limits = [getattr(node, name) for node in self.registrations.values()]
-        return min((limit for limit in limits if limit is not None), default=None)
+        default = getattr(self._rules, name)
+        return min((limit for limit in limits if limit is not None), default=default)
 
     def _go_on(self) -> None:
         """Let the next stage go when all nodes are through with the last one."""
@@ -516,14 +525,19 @@ class RunControl:
         return addresses
 
     def _importers_ended(self) -> bool:
-        importers = self._plan.stages[0] if self._plan.stages else ()
+        return self._has_ended(lambda worker: worker.role == "importer")
+
+    def _has_ended(self, concerns: Callable[[Worker], bool]) -> bool:
+        """Tell whether there are workers of a kind, and all their processes have ended."""
+        found = False
         for node, node_plan in self._plan.nodes.items():
-            here = [worker.worker for worker in node_plan.workers if worker.worker.role == "importer"]
+            here = [part.worker for part in node_plan.workers if concerns(part.worker)]
+            found = found or bool(here)
             if here and node not in self.lost_nodes:
                 counts = self.reports.get(node, {}).get("workers", {})
                 if any(counts.get(worker.name, {}).get("alive", 1) for worker in here):
                     return False
-        return bool(importers)
+        return found
 
     def _drain(self, why: str) -> None:
         if self.state is State.DRAINING or self.over:

@@ -13,15 +13,15 @@ Limits = dict[str, dict[str, int]]
 """Node name -> ring name -> most events that may be written to it."""
 
 
-def event_limits(plan: Plan, roots: tuple[str, ...], max_events: int | None) -> Limits:
-    """Spread a limit on the events of the first root buffer over the rings that importers write.
+def event_limits(plan: Plan, counted: str, max_events: int | None) -> Limits:
+    """Spread a limit on the events of a buffer over the rings that its importers, or else others, write.
 
     Parameters
     ----------
     plan
         The setup, spread over its nodes.
-    roots
-        The buffers that importers write.
+    counted
+        The buffer; empty if nothing is imported.
     max_events
         Most events that the run takes; None is no limit.
 
@@ -36,19 +36,22 @@ def event_limits(plan: Plan, roots: tuple[str, ...], max_events: int | None) -> 
         If the setup does not allow an exact limit.
     """
     limits: Limits = {node: {} for node in plan.nodes}
-    if max_events is None or not roots:
+    if max_events is None:
         return limits
-    rings = [
-        (node, sink.ring)
+    writers = [
+        (worker.worker.role, node, sink.ring)
         for node, node_plan in plan.nodes.items()
         for worker in node_plan.workers
         for sink in worker.sinks
-        if sink.buffer == roots[0] and worker.worker.role == "importer"
+        if sink.buffer == counted
     ]
-    rings = list(dict.fromkeys(rings))
-    if len(rings) > 1 and any(ring == roots[0] for _, ring in rings):
+    importers = [(node, ring) for role, node, ring in writers if role == "importer"]
+    rings = list(dict.fromkeys(importers or [(node, ring) for _, node, ring in writers]))
+    if not rings:
+        return limits
+    if len(rings) > 1 and any(ring == counted for _, ring in rings):
         raise RefusedError(
-            f"the number of events cannot be limited: importers of buffer {roots[0]} run on its own node "
+            f"the number of events cannot be limited: importers of buffer {counted} run on its own node "
             "and on others; put the buffer on a node without an importer, or limit the time"
         )
     share, rest = divmod(max_events, len(rings))

@@ -69,9 +69,7 @@ class Broker:
         self._run_id = job.run_id
         self._server = server
         self._orphaned = orphaned
-        self._control = RunControl(
-            plan, topology.roots, job.silence_s, epoch_s=time.time() - time.monotonic()
-        )
+        self._control = RunControl(plan, job.silence_s, epoch_s=time.time() - time.monotonic())
         self._deaths = Deaths(job.run_id)
         self._remains: dict[str, Remains] = {}
         self._over = False
@@ -263,7 +261,9 @@ class Broker:
         self._started = datetime.now().astimezone()
         self._made_s = time.monotonic()
         try:
-            self._directory = allot_run_directory(self._topology.target_directory, self._started)
+            self._directory = allot_run_directory(
+                self._topology.target_directory, self._topology.run_name(self._started)
+            )
             self._record().write(self._directory.record)
         except RunError as error:
             if self._directory is not None:

@@ -8,8 +8,11 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from mimocorb_dist.errors import MimocorbError
+
 from .keyboard import Keyboard, answer
 from .terminal import Terminal, silence
+from .window import WITHOUT_DISPLAY, ControlWindow, has_display
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +22,6 @@ if TYPE_CHECKING:
 LINE_EVERY_S = 5.0
 PROMPT = "mimocorb> "
 HINT = "(help lists the commands)"
-NO_WINDOW = "no window is opened in this version: the state is shown here, and commands are typed here"
 
 
 class LineTerminal(Terminal):
@@ -131,8 +133,9 @@ class Console:
     def __init__(
         self, controls: frozenset[str], command: Callable[[str, str], str], *, letters: bool = False
     ) -> None:
-        without_window = "gui" in controls
-        if without_window:
+        wants_window = "gui" in controls
+        self._window = ControlWindow(self._on_button) if wants_window and has_display() else None
+        if wants_window and self._window is None:
             controls |= {"kbd", "stats"}
         on_terminal = sys.stdout is not None and sys.stdout.isatty()
         self._live = LiveTerminal() if "stats" in controls and on_terminal else None
@@ -143,8 +146,10 @@ class Console:
         self._overview: Mapping[str, Any] | None = None
         self._busy = threading.Lock()
         self._keyboard: Keyboard | None = None
-        if without_window:
-            self.terminal.say(NO_WINDOW)
+        if self._window is not None:
+            self.terminal.listener = self._window.say
+        elif wants_window:
+            self.terminal.say(WITHOUT_DISPLAY)
         if "kbd" in controls:
             self._keyboard = Keyboard(self._on_line, self._live.prompt if self._live else None)
             if self._keyboard.start():
@@ -154,9 +159,13 @@ class Console:
         """Take in the state of the run."""
         self._overview = overview
         self.terminal.show(overview)
+        if self._window is not None:
+            self._window.note(overview)
 
     def close(self) -> None:
-        """Leave the terminal as it was.  Idempotent."""
+        """Leave the terminal as it was, and close the window.  Idempotent."""
+        if self._window is not None:
+            self._window.close()
         if self._keyboard is not None:
             self._keyboard.close()
         self.terminal.close()
@@ -166,6 +175,12 @@ class Console:
         if text:
             # Without a table the line stands on the terminal as it was typed.
             self.terminal.say(f"{PROMPT}{line.strip()}\n{text}" if self._live else text)
+
+    def _on_button(self, name: str) -> None:
+        try:
+            self.terminal.say(self._command(name, "roots"))
+        except MimocorbError as error:
+            self.terminal.say(str(error))
 
     def _invite(self) -> None:
         """Show that commands can be typed."""

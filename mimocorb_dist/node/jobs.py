@@ -93,6 +93,8 @@ def _worker_job(
         observes=tuple(
             {"ring": str(rings.path(observed.ring)), "buffer": observed.buffer} for observed in plan.observes
         ),
+        call=worker.call,
+        assigned=worker.assigned,
     ).to_json()
 
 

@@ -29,6 +29,7 @@ from .brokerage import BrokerProcess
 from .console import Console
 from .identity import find_node
 from .loop import Loop
+from .modes import default_controls
 from .options import Outcome
 from .output import OutputPump
 from .session import NodeSession
@@ -90,7 +91,8 @@ class _Launch:
         self._address_of_broker: str | None = None  # what is typed may ask for it at once
         self._typing = threading.Lock()
         self._end_was_typed = False
-        self._console = Console(options.controls, self._command, letters=topology.dialect == "mimoCoRB 1")
+        controls = default_controls(topology) if options.controls is None else options.controls
+        self._console = Console(controls, self._command, letters=topology.dialect == "mimoCoRB 1")
         self._terminal = self._console.terminal
         self._pump = OutputPump(self._terminal.pass_on, lambda text: self._terminal.say(text, error=True))
         self._broker: BrokerProcess | None = None

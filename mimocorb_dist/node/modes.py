@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING
+
 from mimocorb_dist.errors import SetupError
+
+if TYPE_CHECKING:
+    from mimocorb_dist.topology import Topology
 
 MODES = ("kbd", "stats", "gui", "none")
 LATER_MODES = ("web",)
@@ -31,3 +37,16 @@ def read_controls(mode: str) -> frozenset[str]:
     if "none" in modes and len(modes) > 1:
         raise SetupError(f"control mode 'none' stands alone, not as in {mode!r}")
     return frozenset(modes) - {"none"}
+
+
+def default_controls(topology: Topology) -> frozenset[str]:
+    """Return the modes of a run of which the command line says nothing.
+
+    A setup of mimoCoRB 1 says whether keys are wanted, which may then come through a pipe, too. A window that
+    it wants is not there in this version: the state is shown in the terminal in any case.
+    """
+    if topology.rules.kbd is None:
+        wants_keys = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
+    else:
+        wants_keys = topology.rules.kbd
+    return frozenset(("kbd", "stats") if wants_keys else ("stats",))

@@ -24,11 +24,13 @@ class StartOptions:
     all_nodes
         Run every node, on this machine.
     controls
-        How the run is shown and controlled: any of ``kbd``, ``stats`` and ``gui``.
+        How the run is shown and controlled: any of ``kbd``, ``stats`` and ``gui``; None: as the setup says,
+        else by keys on a terminal.
     max_events
-        End of the run after this many events of the first root buffer; None is no limit.
+        End of the run after this many events of the first root buffer (mimoCoRB 1: of RB_1); None is the
+        limit of the setup, if that has one.
     max_time_s
-        End of the run after this time in s; None is no limit.
+        End of the run after this time in s; None is the limit of the setup, if that has one.
     wait_s
         How long to wait for the broker and the other nodes, in s.
     setup_text
@@ -42,7 +44,7 @@ class StartOptions:
     setup: Path
     node: str | None = None
     all_nodes: bool = False
-    controls: frozenset[str] = frozenset()
+    controls: frozenset[str] | None = frozenset()
     max_events: int | None = None
     max_time_s: float | None = None
     wait_s: float = DEFAULT_WAIT_S

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 
 class Papers:
-    """Writes `setup.yaml` and `data_flow.svg` beside the start of a run, and `stats.csv` as it goes.
+    """Writes setup and `data_flow.svg` beside the start of a run, and `stats.csv` as it goes.
+
+    The setup is `setup.yaml`, with all defaults and configs; of mimoCoRB 1 copies of the files that it is.
 
     Parameters
     ----------
@@ -41,9 +44,12 @@ class Papers:
 
         from mimocorb_dist.topology.graph import draw
 
-        text = yaml.safe_dump(topology.resolved, sort_keys=False, allow_unicode=True)
         try:
-            (run.path / "setup.yaml").write_text(text, encoding="utf-8")
+            for name, file in topology.rules.copied.items():
+                shutil.copyfile(file, run.path / name)
+            if not topology.rules.copied:
+                text = yaml.safe_dump(topology.resolved, sort_keys=False, allow_unicode=True)
+                (run.path / "setup.yaml").write_text(text, encoding="utf-8")
             draw(plan, run.path / "data_flow.svg")
         except (OSError, SetupError) as error:
             self._failure = f"{run.path}: setup or drawing cannot be written ({error})"

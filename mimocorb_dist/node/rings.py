@@ -27,6 +27,8 @@ class RingSet:
         The node's plan.
     limits
         Ring -> most events that may be written to it.
+    holds
+        Whether a pause holds writers; else what they write is discarded.
 
     Raises
     ------
@@ -34,7 +36,10 @@ class RingSet:
         If shared memory lacks room; what was made before is left to the runtime directory's removal.
     """
 
-    def __init__(self, directory: Path, node: NodePlan, limits: Mapping[str, int]) -> None:
+    def __init__(
+        self, directory: Path, node: NodePlan, limits: Mapping[str, int], *, holds: bool = False
+    ) -> None:
+        self._holds = holds
         self._plans = {ring.ring: ring for ring in node.rings}
         self._rings: dict[str, Ring] = {}
         for plan in node.rings:
@@ -70,9 +75,9 @@ class RingSet:
         return any(self._rings[name].limit_reached for name in self._limited)
 
     def pause(self, scope: str) -> None:
-        """Discard what workers write, from now on, to the rings of a scope: ``roots`` or ``all``."""
+        """Pause the rings of a scope: those that importers write (``roots``), or all that workers write."""
         for ring in self._of(scope):
-            ring.pause()
+            ring.pause(hold=self._holds)
 
     def resume(self, scope: str) -> None:
         """End a pause on the rings of a scope: ``roots``, ``rest`` or ``all``."""

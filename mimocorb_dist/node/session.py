@@ -193,7 +193,7 @@ class NodeSession:
         if self._papers is not None:
             self._papers.close()
         if self._run is not None and self._keeper and self._told_end and self._status == NOT_BEGUN:
-            self._run.discard()
+            self._run.discard(self._topology.rules.copied)
         if self._client is not None:
             self._loop.unwatch(self._client.socket)
             self._client.close()
@@ -358,6 +358,8 @@ class NodeSession:
                 work.resume(message.field("scope", str))
             case "stop":
                 work.stop()
+            case "hurry":
+                work.hurry_observers()
             case "abort":
                 work.abort()
             case "link_lost":

@@ -60,7 +60,12 @@ class Task:
     @property
     def is_importer(self) -> bool:
         """Whether it brings events in from outside."""
-        return self.kind == "worker" and not self.reads and not self.observes
+        return self.kind == "worker" and bool(self.writes) and not self.reads and not self.observes
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it has no part in the data flow, and so never learns that the run ends."""
+        return not self.rings
 
     @property
     def only_observes(self) -> bool:

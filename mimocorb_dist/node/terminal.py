@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 _NOBODY_READS = (errno.EIO, errno.EPIPE, errno.ENXIO)
@@ -20,10 +20,16 @@ class Terminal:
     """Plain text on the standard output; a live table takes its place where one is shown.
 
     What cannot be written because nobody reads it any more is dropped: a run must not end for that.
+
+    Attributes
+    ----------
+    listener
+        Gets the messages, too; None is nobody.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self.listener: Callable[[str], None] | None = None
 
     def say(self, text: str, *, error: bool = False) -> None:
         """Write a message of the node.
@@ -36,6 +42,8 @@ class Terminal:
             Whether something is wrong: then it goes to the error stream.
         """
         self._write(sys.stderr if error else sys.stdout, text)
+        if self.listener is not None:
+            self.listener(text)
 
     def pass_on(self, name: str, text: str) -> None:
         """Write what a process has printed, with its name before each line."""

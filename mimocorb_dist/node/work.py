@@ -19,6 +19,7 @@ from .stalls import Stalls
 from .tasks import Task, tasks_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from mimocorb_dist.ring.runtime import RuntimeDirectory
@@ -121,7 +122,7 @@ class Work:
         self._events = events
         self._tasks = tasks_of(plan.nodes[node], plan)
         self.crew = Crew(self._tasks)
-        self._rings = RingSet(runtime.path, plan.nodes[node], limits)
+        self._rings = RingSet(runtime.path, plan.nodes[node], limits, holds=topology.rules.holds)
         self._rescuer = Rescuer(self._rings, run.rescue)
         self._children: dict[Task, Child] = {}
         self._pending_restarts: dict[Task, Timer] = {}
@@ -170,7 +171,7 @@ class Work:
         self._progress()
 
     def pause(self, scope: str) -> None:
-        """Discard and count what workers write to the rings of a scope."""
+        """Discard and count what workers write to the rings of a scope, or let them wait."""
         self._rings.pause(scope)
 
     def resume(self, scope: str) -> None:
@@ -435,28 +436,35 @@ class Work:
                 self._stages_told.add(stage)
                 self._events.stage_runs(stage)
         left = self.crew.left
-        if left and all(task.only_observes for task in left) and not self.crew.aborting:
-            self._hurry_observers()
+        # Where nothing else was, others may still be at work elsewhere: the broker says when they are not.
+        alone = self.crew.stopping or not all(task.only_observes for task in self._tasks)
+        if left and alone and all(task.only_observes for task in left) and not self.crew.aborting:
+            self.hurry_observers()
         began = self._let_go or self.crew.stopping
         if not left and began and not self._rescuer.busy and not self._told_closed:
             self._told_closed = True
             self._close_books()
 
-    def _hurry_observers(self) -> None:
+    def hurry_observers(self) -> None:
+        """Let those end that no event depends on, for all others have; rings tell it to who has them."""
         if not self._hurried:
             self._hurried = True
+            self._terminate(task for task in self.crew.left if task.is_alone)
             self._loop.after(OBSERVER_PATIENCE_S, self._terminate_observers)
 
     def _terminate_observers(self) -> None:
-        for task in self.crew.left:
+        self._terminate(task for task in self.crew.left if task.only_observes)
+        self._loop.after(OBSERVER_PATIENCE_S, self._kill_observers)
+
+    def _terminate(self, tasks: Iterable[Task]) -> None:
+        for task in tasks:
             if task in self._children:
                 self.crew.dismiss(task)  # however it ends, it is not to come back
                 self._children[task].terminate()
-        self._loop.after(OBSERVER_PATIENCE_S, self._kill_observers)
 
     def _kill_observers(self) -> None:
         for task in self.crew.left:
-            if task in self._children:
+            if task in self._children and task.only_observes:
                 self._events.say(f"{task.label} does not end, and is killed; no event is lost by that")
                 self._dismiss(task)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mimocorb_dist.errors import RunError
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Collection
     from pathlib import Path
 
 RECORD = "run.json"
@@ -54,27 +54,34 @@ class RunDirectory:
         """Folder of events that no worker could take."""
         return self.path / "rescue"
 
-    def discard(self) -> None:
-        """Remove the directory of a run that could not begin; one that holds files of users stays."""
-        if any(path.name not in (*_COMMON_FILES, self.logs.name) for path in self.path.iterdir()):
+    def discard(self, copied: Collection[str] = ()) -> None:
+        """Remove the directory of a run that could not begin; one that holds files of users stays.
+
+        Parameters
+        ----------
+        copied
+            Names of files that are copies.
+        """
+        known = {*_COMMON_FILES, self.logs.name, *copied}
+        if any(path.name not in known for path in self.path.iterdir()):
             return
         shutil.rmtree(self.path, ignore_errors=True)
 
 
-def allot_run_directory(target: Path, started: datetime) -> RunDirectory:
+def allot_run_directory(target: Path, base: str) -> RunDirectory:
     """Make the directory of a new run, with a name that no other run has.
 
     Parameters
     ----------
     target
         The setup's target directory; made if it is missing.
-    started
-        Time of the start, in local time.
+    base
+        Its name, made of the time of the start.
 
     Returns
     -------
     RunDirectory
-        ``run_YYYY-mm-dd_HH-MM-SS``, with ``_2`` and so on for further starts in the same second.
+        Of this name, with ``_2`` and so on for further runs that would have it.
 
     Raises
     ------
@@ -82,7 +89,6 @@ def allot_run_directory(target: Path, started: datetime) -> RunDirectory:
         If it cannot be made or written.
     """
     check_target(target)
-    base = started.strftime("run_%Y-%m-%d_%H-%M-%S")
     for number in range(1, 1000):
         path = target / (base if number == 1 else f"{base}_{number}")
         try:
@@ -92,7 +98,7 @@ def allot_run_directory(target: Path, started: datetime) -> RunDirectory:
         except OSError as error:
             raise _cannot_write(target, error) from error
         return _filled(RunDirectory(path))
-    raise RunError(f"{target}: a thousand runs were started in this second; start the next one later")
+    raise RunError(f"{target}: a thousand runs have the name {base}; start the next one later")
 
 
 def join_run_directory(target: Path, name: str, run_id: str) -> RunDirectory:

@@ -41,7 +41,7 @@ def load_run(directory: Path) -> dict[str, Any]:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise RunError(
-            f"{path}: there is no such record; name a directory run_... in the target directory "
+            f"{path}: there is no such record; name a run directory in the target directory "
             "(`mimocorb-node runs` lists them)"
         ) from error
     except OSError as error:
@@ -92,7 +92,7 @@ def runs_in(target: Path) -> list[Path]:
     """
     if not target.is_dir():
         raise RunError(f"{target}: there is no such directory; name the target_directory of a setup")
-    found = [path.parent for path in target.glob(f"run_*/{RECORD}")]
+    found = [path.parent for path in target.glob(f"*/{RECORD}")]
     return sorted(found, key=lambda path: (path.stat().st_mtime, path.name))
 
 

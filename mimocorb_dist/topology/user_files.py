@@ -39,7 +39,8 @@ class Code:
     imports
         Absolute names of modules that it imports anywhere.
     not_for_io
-        Functions of its own that cannot be called with one argument, as those of workers are.
+        Functions of its own that cannot be called with one argument, as those of workers are, nor with four
+        as in the first months of mimoCoRB2.
     not_for_lists
         Those that cannot be called with four arguments (lists of sources, sinks and observed buffers, and the
         config) and names of buffers as keywords, as mimoCoRB 1 does.
@@ -90,7 +91,7 @@ def read_code(path: Path) -> Code:
                 functions[name] = ast.get_docstring(statement)
                 names.add(name)
                 # Of several definitions (in branches) nobody knows which one will be made.
-                with_io[name] = with_io.get(name, False) or _takes(statement, 1)
+                with_io[name] = with_io.get(name, False) or _takes(statement, 1) or _takes(statement, 4)
                 with_lists[name] = with_lists.get(name, False) or _takes(statement, 4, keywords=True)
                 open_ended = open_ended or name == "__getattr__"
             case ast.Import(names=aliases):

@@ -43,6 +43,11 @@ class WorkerJob:
         ``{"ring": ..., "group": ..., "buffer": ...}``.
     sinks, observes
         The same without group.
+    call
+        How the function is called: with its `BufferIO` (``io``), or as in mimoCoRB 1 (``classic1``).
+    assigned
+        What a function of mimoCoRB 1 does with each buffer, in the order of the setup: pairs of its name and
+        ``read``, ``write`` or ``observe``.
     log_level
         What is logged: ``DEBUG``, ``INFO``, ``WARNING``, ...
     """
@@ -60,6 +65,8 @@ class WorkerJob:
     sources: tuple[dict[str, str], ...] = ()
     sinks: tuple[dict[str, str], ...] = ()
     observes: tuple[dict[str, str], ...] = ()
+    call: str = "io"
+    assigned: tuple[tuple[str, str], ...] = ()
     log_level: str = "INFO"
 
     @property
@@ -90,6 +97,7 @@ class WorkerJob:
                 values[key] = None if values.get(key) is None else Path(values[key])
             for key in ("sources", "sinks", "observes"):
                 values[key] = tuple(values.get(key) or ())
+            values["assigned"] = tuple((name, role) for name, role in values.get("assigned") or ())
             return cls(**values)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise SetupError(

@@ -6,22 +6,25 @@ import difflib
 import importlib
 import inspect
 import pkgutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mimocorb_dist.errors import SetupError
 
 from . import user
+from .generations import LISTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
     from types import ModuleType
 
 PREBUILT = "mimocorb_dist.functions"
+_LISTS = 4
+"""Arguments of a function of mimoCoRB 1: three lists of buffers, and the config."""
 
 
-def load_function(function: str, file: Path | None) -> Callable[..., Any]:
-    """Import the function of a worker.
+def load_function(function: str, file: Path | None, call: str = "io") -> Callable[..., Any]:
+    """Import the function of a worker, as one that is called with its `BufferIO`.
 
     Parameters
     ----------
@@ -30,6 +33,8 @@ def load_function(function: str, file: Path | None) -> Callable[..., Any]:
         (``importers.redpitaya.waveform``).
     file
         The user's file; None for a prebuilt function.
+    call
+        How the function itself wants to be called: ``io``, or ``classic1`` as in mimoCoRB 1.
 
     Returns
     -------
@@ -42,6 +47,9 @@ def load_function(function: str, file: Path | None) -> Callable[..., Any]:
         If there is no such file, module or function. Errors that the file raises while it is imported are
         passed on.
     """
+    if file is not None and call == "classic1":
+        found = _member(user.load(file, Path.cwd()), function.rpartition(".")[2], str(file), _LISTS)
+        return user.called_with_lists(found)
     if file is not None:
         return _member(user.load(file), function.rpartition(".")[2], str(file))
     module_name, _, name = function.rpartition(".")
@@ -62,28 +70,44 @@ def load_function(function: str, file: Path | None) -> Callable[..., Any]:
     return _member(module, name, module_name)
 
 
-def _member(module: ModuleType, name: str, where: str) -> Callable[..., Any]:
+def _member(module: ModuleType, name: str, where: str, arguments: int = 1) -> Callable[..., Any]:
     function: Any = getattr(module, name, None)
     if callable(function):
-        _check_signature(function, name, where)
+        _check_signature(function, name, where, arguments)
         return function  # type: ignore[no-any-return]
     own = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
     what = "no function" if function is None else "something, but no function,"
     raise SetupError(f"{where} has {what} {name!r}{_nearest(name, own)}")
 
 
-def _check_signature(function: Callable[..., Any], name: str, where: str) -> None:
+def _check_signature(function: Callable[..., Any], name: str, where: str, arguments: int) -> None:
     try:
         signature = inspect.signature(function)
     except ValueError:  # some functions written in C tell nothing about it
         return
     try:
-        signature.bind(None)
+        signature.bind(*[None] * arguments)
     except TypeError as error:
+        if arguments == 1 and _binds(signature, LISTS):
+            return
+        if arguments == _LISTS:
+            raise SetupError(
+                f"{where}: {name}{signature} cannot be called with the lists of its sources, sinks and "
+                f"observed buffers, and its config ({error}); declare it as `def {name}(source_list=None, "
+                "sink_list=None, observe_list=None, config_dict=None, **rb_info):`"
+            ) from error
         raise SetupError(
             f"{where}: {name}{signature} cannot be called with one argument, the worker's BufferIO "
             f"({error}); declare it as `def {name}(io):`"
         ) from error
+
+
+def _binds(signature: inspect.Signature, arguments: int) -> bool:
+    try:
+        signature.bind(*[None] * arguments)
+    except TypeError:
+        return False
+    return True
 
 
 def _nearest(name: str, known: list[str]) -> str:

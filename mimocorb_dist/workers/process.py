@@ -14,6 +14,7 @@ from mimocorb_dist.errors import RingError, SetupError
 from mimocorb_dist.ring import BufferObserver, BufferReader, BufferWriter, Ring
 
 from .failure import report_failure
+from .generations import arguments_for
 from .io import BufferIO
 from .job import WorkerJob
 from .loading import load_function
@@ -65,7 +66,7 @@ def run(job_path: Path, status: StatusPipe, control: ControlPipe) -> int:
         prepare_process(job)
         io = attach(job)
         io.stop.install()
-        function = load_function(job.function, job.file)
+        function = load_function(job.function, job.file, job.call)
     except Exception as error:  # noqa: BLE001 (a user's file may raise anything)
         report_failure(status, error, job)
         return UNUSABLE
@@ -104,7 +105,7 @@ def work(function: Callable[[BufferIO], Any], io: BufferIO) -> None:
 def call(function: Callable[[BufferIO], Any], io: BufferIO) -> None:
     """Call the user's function; leaving it by ``sys.exit()`` is a good end, too."""
     try:
-        result = function(io)
+        result = function(*arguments_for(function, io))
     except SystemExit as ended:
         if not ends_well(ended):
             raise
@@ -156,6 +157,7 @@ def attach(job: WorkerJob) -> BufferIO:
     return BufferIO(
         job.worker, read, write, observe, job.config, job.setup_dir, job.run_dir,
         run_id=job.run_id, node=job.node, number=job.number, processes=job.processes,
+        assigned=dict(job.assigned),
     )  # fmt: skip
 
 

@@ -32,8 +32,8 @@ def registration(node, **changes):
 
 @pytest.fixture
 def control(tmp_path):
-    topology, plan = planned(tmp_path, THREE_NODES)
-    return RunControl(plan, topology.roots, 5.0, epoch_s=datetime(2026, 2, 3, 12).timestamp())
+    _, plan = planned(tmp_path, THREE_NODES)
+    return RunControl(plan, 5.0, epoch_s=datetime(2026, 2, 3, 12).timestamp())
 
 
 def pushes(control):
@@ -218,8 +218,8 @@ def test_a_node_that_is_silent_is_lost_and_the_others_end(control):
 @pytest.fixture
 def patient(tmp_path):
     """A run that has begun and would wait for a silent node for ten minutes."""
-    topology, plan = planned(tmp_path, THREE_NODES)
-    control = RunControl(plan, topology.roots)
+    _, plan = planned(tmp_path, THREE_NODES)
+    control = RunControl(plan)
     run_up(control)
     return control
 
@@ -366,8 +366,8 @@ def test_the_event_limit_goes_to_the_ring_that_the_importer_writes(control):
 
 
 def test_a_run_on_one_node_goes_through_the_same_states(tmp_path):
-    topology, plan = planned(tmp_path, ONE_NODE)
-    control = RunControl(plan, topology.roots, 5.0)
+    _, plan = planned(tmp_path, ONE_NODE)
+    control = RunControl(plan, 5.0)
     control.register(registration("local"), 0.0)
     control.run_made("id", "run_1")
     control.node_ready("local", {})
@@ -385,7 +385,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.control = RunControl(PLAN, ("raw",))
+        self.control = RunControl(PLAN)
         self.now_s = 0.0
         self.ended = None
 

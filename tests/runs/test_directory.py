@@ -4,7 +4,6 @@ import json
 import os
 import platform
 import threading
-from datetime import datetime
 
 import pytest
 
@@ -20,7 +19,7 @@ from mimocorb_dist.runs import (
 from mimocorb_dist.runs.files import write_atomically
 from mimocorb_dist.runs.record import process_mark, write_record
 
-NOON = datetime(2026, 2, 3, 12, 0, 5)
+NOON = "run_2026-02-03_12-00-05"
 
 CONTENT = {
     "run": {
@@ -168,7 +167,7 @@ def test_what_is_no_record_is_an_error(tmp_path, text):
 
 def test_a_missing_record_is_an_error(tmp_path):
     (tmp_path / "notes.txt").write_text("")
-    with pytest.raises(RunError, match="no such record; name a directory run_"):
+    with pytest.raises(RunError, match="no such record; name a run directory"):
         load_run(tmp_path / "notes.txt")
     with pytest.raises(RunError, match="no such record"):
         load_run(tmp_path)
@@ -176,7 +175,7 @@ def test_a_missing_record_is_an_error(tmp_path):
 
 def test_runs_are_listed_with_their_state(tmp_path):
     for second in (1, 2):
-        directory = allot_run_directory(tmp_path, NOON.replace(second=second))
+        directory = allot_run_directory(tmp_path, f"run_2026-02-03_12-00-0{second}")
         write_record(directory.record, CONTENT)
     (tmp_path / "run_2026-02-03_12-00-09").mkdir()
     (tmp_path / "run_2026-02-03_12-00-09" / "run.json").write_text("{")

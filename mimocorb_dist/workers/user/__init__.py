@@ -15,25 +15,30 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mimocorb_dist import compat
 from mimocorb_dist.errors import SetupError
+from mimocorb_dist.workers.stopping import Calls, calls
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import ModuleType
+
+    from mimocorb_dist.workers.io import BufferIO
 
 ENVIRONMENT = "MIMOCORB_USER_FILE"
 
 
-def load(file: Path) -> ModuleType:
+def load(file: Path, also: Path | None = None) -> ModuleType:
     """Import a user's file. A process can have one.
 
     Parameters
     ----------
     file
         Its path. Its folder is put first in the search path, so that it can import its neighbours.
+    also
+        A folder that it can import from, too, after all others: the working directory in mimoCoRB 1.
 
     Raises
     ------
@@ -44,7 +49,22 @@ def load(file: Path) -> ModuleType:
     if not file.is_file():
         raise SetupError(f"{file}: there is no such file; correct `file` of the worker in the setup")
     os.environ[ENVIRONMENT] = str(file)
+    if also is not None and str(also) not in sys.path:
+        sys.path.append(str(also))
     return importlib.import_module(_module_name(file))
+
+
+def called_with_lists(function: Callable[..., Any]) -> Callable[[BufferIO], Any]:
+    """Return a function of mimoCoRB 1 as one that is called with its `BufferIO`."""
+
+    @calls(Calls.FUNCTION)
+    def called(io: BufferIO) -> Any:
+        from mimocorb_dist.compat.classic1.calling import call
+
+        return call(function, io)
+
+    called.__name__ = getattr(function, "__name__", called.__name__)
+    return called
 
 
 def _module_name(file: Path) -> str:
