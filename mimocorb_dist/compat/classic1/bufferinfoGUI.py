@@ -89,7 +89,7 @@ def bufferinfoGUI(
 
 def _do_without(error: Exception) -> None:
     print(  # noqa: T201 (it has the terminal of the script)
-        f"no control window ({error}); the run goes on without it: type P, R, S or E to control it",
+        f"no control window ({error}); the run goes on without it, and is controlled by the keyboard",
         file=sys.stderr,
     )
 

@@ -99,7 +99,7 @@ class Histograms:
         import matplotlib.style
 
         self._bins = bins
-        columns = max(1, math.isqrt(len(bins)))
+        columns = math.ceil(math.sqrt(len(bins)))
         rows = math.ceil(len(bins) / columns)
         width, height = (6.0, 4.0) if len(bins) == 1 else (3.4, 2.5)
         with matplotlib.style.context(STYLE):

@@ -44,7 +44,7 @@ def do_without_display() -> None:
         if backend.lower() in _WITHOUT_WINDOWS:
             use(backend, force=force)
         else:
-            logging.getLogger(__name__).info("there is no display for %s: no windows are opened", backend)
+            logging.getLogger(__name__).debug("there is no display for %s: no windows are opened", backend)
 
     use_if_possible.tolerant = True  # type: ignore[attr-defined]
     mpl.use = use_if_possible

@@ -142,7 +142,7 @@ class animWaveformPlotter:
                 for field in self._fields
             ]
             self._draw_trigger(axes, conf_dict)
-            self._text = axes.text(0.03, 0.05, "", transform=axes.transAxes, size="small", color="goldenrod")
+            self._text = axes.text(0.4, 0.94, "", transform=axes.transAxes, size="small", color="goldenrod")
             axes.legend(loc="upper right")
         self._last = (0, time.time())
         self.canvas.show()
