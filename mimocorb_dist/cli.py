@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from mimocorb_dist import script
 from mimocorb_dist.errors import MimocorbError, RefusedError, SetupError
 
 if TYPE_CHECKING:
@@ -259,6 +260,17 @@ def demo(directory: Path) -> None:
     sys.exit(run(directory))
 
 
+@cli.command(name=script.COMMAND, context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("program", nargs=-1, type=click.UNPROCESSED)
+def python(program: tuple[str, ...]) -> None:
+    """Run a Python program that uses mimoCoRB's names.
+
+    PROGRAM is a script or -m and a module, with its arguments. What it imports from mimocorb or mimocorb2
+    comes from mimocorb_dist, in all processes that it starts.
+    """
+    script.run(program)
+
+
 @cli.command()
 def clean() -> None:
     """Remove what dead runs left in memory."""
@@ -313,6 +325,8 @@ def _command(name: str, broker: str | None) -> None:
 
 def main() -> NoReturn:
     """Run the command line; the entry point of ``mimocorb-node``."""
+    if script.is_wanted(sys.argv[1:]):
+        script.run(sys.argv[2:])
     try:
         cli(prog_name="mimocorb-node")
     except MimocorbError as error:
