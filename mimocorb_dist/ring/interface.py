@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from .layout import METADATA_DTYPE
 from .statistics import ClassicFigures
 
 if TYPE_CHECKING:
@@ -89,6 +90,21 @@ class _Flag:
         return self._ring.stopping or self._ring.ended
 
 
+class _Buffer:
+    """A ring, with what the buffers of mimoCoRB2 have besides."""
+
+    metadata_dtype = METADATA_DTYPE
+    metadata_length = 1
+
+    def __init__(self, end: Interface) -> None:
+        self._end = end
+        self.get_stats = end.get_stats
+        self.send_flush_event = end.send_flush_event
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._end.ring, name)
+
+
 class Interface:
     """A worker's end of a ring.
 
@@ -103,7 +119,6 @@ class Interface:
     def __init__(self, ring: Ring) -> None:
         self._all.add(self)
         self.ring = ring
-        self.buffer = ring
         self.name = ring.name
         self.slot_count = ring.slot_count
         self.data_example = ring.data_example
@@ -118,6 +133,22 @@ class Interface:
         if view is None:
             view = self._views[slot] = (self.ring.all_metadata[slot : slot + 1], self.ring.all_data[slot])
         return view
+
+    @property
+    def buffer(self) -> _Buffer:
+        """The buffer as users of mimoCoRB2 know it."""
+        return _Buffer(self)
+
+    def shutdown_buffer(self) -> None:
+        """Ask those who bring events into the run's buffer to end: that of a reader or observer.
+
+        In mimoCoRB2 it ended the stream at once, and what was on its way was lost.
+        """
+        self.ring.request_stop()
+
+    def send_flush_event(self) -> None:
+        """Do as `shutdown_buffer`."""
+        self.shutdown_buffer()
 
     def get_stats(self) -> dict[str, Any]:
         """Return the classic figures of the buffer; rate (1/s) and dead time (share) since the last call."""

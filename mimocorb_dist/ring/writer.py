@@ -414,10 +414,6 @@ class BufferWriter(Interface):
         """Classic name of `close`."""
         self.close()
 
-    def send_flush_event(self) -> None:
-        """Classic name of `close`."""
-        self.close()
-
     def _forget(self) -> None:
         self._ahead = []
         self._slot = self._member = self._pid = -1
