@@ -13,6 +13,7 @@ from mimocorb_dist.workers.synced import SyncedFile
 
 from . import _mimo
 from ._keys import Choice, DataFile, FieldMap, Flag, Number, OutputName, Repetitions, Text, Whole
+from ._mimo_file import mimoFile  # noqa: F401 (users import it from here)
 from ._output import create_file
 from ._pace import Pacer, as_recorded, poisson, uniform
 from ._recordings import open_recording

@@ -24,7 +24,7 @@ from .plan import plan
 from .resolved import resolved_setup
 from .rules import check_setup
 from .settings import check_configs
-from .target import read_target
+from .target import DEFAULT_TARGET, read_target
 from .workers import WorkerReader
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ def _read_setup(findings: Findings, document: Item, shown_path: Path, path: Path
         return read_classic(findings, document, path)
     top = Fields(findings, "setup", document.place, document.value)
     _check_top_level(findings, top)
+    _check_options(findings, top)
     folder = Folder(path.parent, shown_path.parent)
     workers = WorkerReader(findings, ConfigReader(findings, folder), folder, top.item("base_config"))
     target_directory, target_path = read_target(findings, top, folder, "target_directory")
@@ -112,6 +113,27 @@ def _read_setup(findings: Findings, document: Item, shown_path: Path, path: Path
         target_directory=target_directory,
         target_path=target_path,
     )
+
+
+# Keys of `Options:` in the first months of mimoCoRB2 -> what says the same now.
+_FORMER_OPTIONS = {"output_directory": "target_directory", "overarching_config": "base_config"}
+
+
+def _check_options(findings: Findings, top: Fields) -> None:
+    """Find options that had a meaning once; later all of them were passed over, as they are here."""
+    options = top.entries.get("Options")
+    if options is None or not isinstance(options.item.value, dict):
+        return
+    for key, entry in options.item.value.items():
+        now = _FORMER_OPTIONS.get(key)
+        value = entry.item.value
+        if now is None or now in top.entries or value in (None, [], {}, DEFAULT_TARGET):
+            continue
+        findings.warn(
+            entry.key_place,
+            f"'{key}' under 'Options' is passed over, as in mimoCoRB2 since the summer of 2025",
+            f"write '{now}' at the top level if it is to count",
+        )
 
 
 def _check_top_level(findings: Findings, top: Fields) -> None:

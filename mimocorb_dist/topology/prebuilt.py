@@ -108,6 +108,12 @@ PORTS = {
     "visualizers": _OBSERVER,
 }
 
+# Names of mimoCoRB2 for which there is no function yet.
+LATER = {
+    "importers.picoscope.source": "PicoScopes",
+    "importers.redpitaya.waveform": "RedPitayas",
+}
+
 
 def ports_of(function: str) -> Ports | None:
     """Return what is known of the buffers that a prebuilt function wants."""
@@ -148,6 +154,9 @@ def problem_with(function: str, ends: tuple[int, int, int] | None = None) -> tup
         remedy = "add 'file:' with the file that defines it, or write a prebuilt one as module.function"
         return f"'{function}' is no prebuilt function", _closest(function, remedy, ends)
     code = _module_code(module)
+    if function in LATER and not (code and code.may_define(name)):
+        what = f"'{function}' is not provided yet: functions for {LATER[function]} come with a later release"
+        return what, "until then name an importer of your own with 'file:', or replay events with data.replay"
     if code is None:
         return f"there is no module '{module}' of prebuilt functions", _closest(
             function, _modules_remedy(), ends

@@ -168,6 +168,19 @@ def test_other_top_level_keys_mean_nothing(warnings: Callable[..., None]) -> Non
     warnings(f"my_template: {{x: 1}}\n7: seven\nOptions: {{debug_workers: true}}\n{SETUP}")
 
 
+def test_options_are_passed_over_with_a_word_on_those_that_had_a_meaning_once(
+    setup: Callable[[str], Topology], warnings: Callable[..., None], folder: Path
+) -> None:
+    topology = setup(SETUP + "\nOptions: {output_directory: target, overarching_config: [], debug: true}")
+    assert topology.warnings == ()
+    assert topology.target_directory == folder / "target"
+    words = ("is passed over", "write 'target_directory'")
+    warnings(SETUP + "\nOptions: {\u00a7output_directory: runs}", words)
+    warnings(SETUP + "\nOptions: {\u00a7overarching_config: config.yaml}", "write 'base_config'")
+    assert setup(SETUP + "\nOptions: [whatever]").warnings == ()
+    assert setup(SETUP + "\nOptions:").warnings == ()
+
+
 @pytest.mark.parametrize(("key", "meant"), [("Bufers", "Buffers"), ("workers", "Workers")])
 def test_a_mistyped_top_level_key_beside_the_right_one_is_a_warning(
     warnings: Callable[..., None], key: str, meant: str

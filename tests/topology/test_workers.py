@@ -203,6 +203,11 @@ def test_prebuilt_functions_of_nested_modules_are_found(setup: Callable[[str], T
     assert setup(text).workers["take"].function == "importers.redpitaya.waveform"
 
 
+def test_a_function_of_mimocorb2_that_is_not_there_yet_is_told_as_such(mistakes: Callable[..., None]) -> None:
+    words = ("'importers.picoscope.source' is not provided yet", "PicoScopes come with a later release")
+    mistakes(other("function: \u00a7importers.picoscope.source"), words)
+
+
 def test_a_prebuilt_module_that_imports_everything_may_define_anything(
     setup: Callable[[str], Topology],
 ) -> None:
