@@ -366,11 +366,12 @@ class Work:
         """Let the data flow go on, or end, without a process that will not come back."""
         self._rings.end_writers(task, pid)
         trouble = meaning.trouble
+        may_leave = self.crew.stopping or task.name == self._topology.rules.ends_with
         if not self.crew.aborting:
             for ring, group in task.reads:
                 if not self.crew.has_reader(ring, group) and self._has_events_to_come(ring, group):
                     self._rescuer.adopt(ring, group)
-                    if trouble is None and not self.crew.stopping:
+                    if trouble is None and not may_leave:
                         trouble = f"{task.label} has ended, and nobody reads {ring} any more"
         if trouble is not None and task.only_observes and task.kind != "worker":
             self._events.say(f"{trouble}; its observers see nothing more, and no event is lost")
