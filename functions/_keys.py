@@ -254,9 +254,10 @@ class FieldMap(Key):
 
 @dataclass(frozen=True)
 class Bins(Key):
-    """Bins for fields of one of the worker's buffers."""
+    """Bins for fields of one of the worker's buffers; others are left out if it is not strict."""
 
     end: str = "sources"
+    strict: bool = True
 
     @property
     def kind(self) -> str:
@@ -267,6 +268,9 @@ class Bins(Key):
         """Return for each field the lowest and highest edge, and their number."""
         if not isinstance(value, dict) or not value:
             raise UnfitError(f"it must be {self.kind}")
+        known = _fields(around, self.end)
+        if not self.strict and any(name in known for name in value):
+            value = {name: limits for name, limits in value.items() if name in known}
         for name, limits in value.items():
             _check_field(name, around, self.end, "a map of fields")
             if not _are_bins(limits):

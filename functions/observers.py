@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ._settings import Settings, Surroundings
 
 _LONGEST_IDLE_S = 0.2
+_SHORTEST_UPDATE_S = 0.05
 
 
 def _all_fields(around: Surroundings) -> list[str] | None:
@@ -31,7 +32,7 @@ def _all_fields(around: Surroundings) -> list[str] | None:
 
 OSCILLOSCOPE = Config(
     {
-        "update_interval": Number("Time between updates, in s.", 1, above=0),
+        "update_interval": Number("Time between updates, in s.", 1, minimum=0),
         "channels": Fields("Fields to show.", _all_fields, "all", end="observes"),
         "ylim": Interval(
             "Limits of the y axis; without them the axis follows the data.", None, ordered=False
@@ -72,7 +73,7 @@ def oscilloscope(io: BufferIO) -> None:
     """
     is_alive = IsAlive(io)
     settings = OSCILLOSCOPE.read(io)
-    interval_s = settings["update_interval"]
+    interval_s = max(settings["update_interval"], _SHORTEST_UPDATE_S)
     samples = io.data_observe_examples[0].size
     screen = _Screen(settings, samples, open_canvas(io, f"Oscilloscope: {io.name}"))
     shown: int | None = None

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 _LONGEST_IDLE_S = 0.2
 
 
-_UPDATE = Number("Time between updates, in s.", 1, above=0)
+_SHORTEST_UPDATE_S = 0.05
+_UPDATE = Number("Time between updates, in s.", 1, minimum=0)
 _PLOT_TYPE = Choice("How bins are drawn.", "line", options=("line", "bar", "step"))
 
 HISTOGRAM = Config({"update_interval": _UPDATE, "plot_type": _PLOT_TYPE})
@@ -55,10 +56,16 @@ def histogram(io: BufferIO) -> None:
 
 CSV = Config(
     {
-        "bins": Bins("Field -> [lowest, highest, number of edges].", end="observes"),
+        "bins": Bins(
+            "Field -> [lowest, highest, number of edges]; fields that the buffer has not are left out.",
+            end="observes",
+            strict=False,
+        ),
         "filename": OutputName.of("As in the config of the ``exporters.csv``.", ".csv", end="observes"),
         "update_interval": _UPDATE,
-        "plot_type": replace(_PLOT_TYPE, default="bar"),
+        "plot_type": replace(
+            _PLOT_TYPE, default="bar", options=("line", "bar", "step", "stepfilled", "barstacked")
+        ),
     }
 )
 
@@ -76,6 +83,10 @@ def csv(io: BufferIO) -> None:
     """
     settings = CSV.read(io)
     edges = {name: np.linspace(*limits) for name, limits in settings["bins"].items()}
+    if others := [str(name) for name in io["bins"] if name not in edges]:
+        io.logger.warning(
+            "%s has no %s, of which `bins` tells", io.buffer_names_observe[0], ", ".join(others)
+        )
     rows = _RowCounter(io.run_dir / f"{settings['filename']}.csv", edges)
     _show(io, settings, rows.read)
 
@@ -83,7 +94,7 @@ def csv(io: BufferIO) -> None:
 def _show(io: BufferIO, settings: Settings, read: Callable[[], Histograms | None]) -> None:
     """Draw what `read` gives (None: nothing yet) until the buffer ends, and once more then."""
     is_alive = IsAlive(io)
-    interval_s = settings["update_interval"]
+    interval_s = max(settings["update_interval"], _SHORTEST_UPDATE_S)
     canvas = open_canvas(io, f"Histograms: {io.name}")
     alive = True
     while alive:
@@ -128,6 +139,8 @@ _DRAW: dict[str, Callable[[Axes, NDArray[Any], NDArray[Any]], None]] = {
     "line": _draw_line,
     "bar": _draw_bars,
     "step": _draw_steps,
+    "stepfilled": _draw_bars,
+    "barstacked": _draw_bars,
 }
 
 

@@ -90,7 +90,7 @@ def test_an_oscilloscope_may_have_colours_of_other_channels_and_a_turned_axis(be
         ({"t_scaling": [1, 0]}, "scale, offset, label"),
         ({"t_scaling": ["a", 0, "s"]}, "being numbers"),
         ({"colors": ["red"]}, "a map of fields of the observed buffer to colours"),
-        ({"update_interval": 0}, "above 0"),
+        ({"update_interval": -1}, "not below 0"),
         ({"trigger_level": "high"}, "a number"),
     ],
 )
@@ -141,6 +141,28 @@ def test_visualizers_show_what_exporters_write(
         visualizer(show)  # all is written now
         assert drawn["10"] == np.histogram(sent["tau"], np.linspace(*BINS["tau"]))[0].tolist()
         assert drawn["5"] == np.histogram(sent["n"], np.linspace(*BINS["n"]))[0].tolist()
+
+
+def test_bins_of_other_fields_are_left_out_and_kinds_of_matplotlib_are_drawn(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.buffer("pulses", PULSES)
+    (bench.run_dir / "pulses.csv").write_text("counter,timestamp,deadtime,tau,n\n0.0,0.0,0.0,5.0,7.0\n")
+    for plot_type in ("stepfilled", "barstacked"):
+        io = bench.io(
+            observes=("pulses",),
+            name=plot_type,
+            bins={**BINS, "other": [0, 1, 2]},
+            plot_type=plot_type,
+            update_interval=0,
+        )
+        watching = bench.start(lambda io=io: visualizers.csv(io))
+        eventually(lambda plot_type=plot_type: is_picture(bench.run_dir / f"{plot_type}.png"))
+    BufferWriter(bench.rings["pulses"]).close()
+    watching.join(10)
+    assert "pulses has no other, of which `bins` tells" in caplog.text
+    with pytest.raises(SetupError, match="a map of fields of pulses: tau, n"):
+        visualizers.csv(bench.io(observes=("pulses",), bins={"other": [0, 1, 2]}))
 
 
 def test_a_visualizer_without_its_exporter_ends(bench: Bench) -> None:
