@@ -18,15 +18,14 @@ import pytest
 from benchmarks.peer import display, peer_python, run_in_peer
 from tests.classic import version_1
 from tests.classic.running import change, completed, copy_of, function, runs_in
-from tests.classic.test_parallel import PARALLEL_1
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(600)]
 
 
 def in_parallel(document):
-    for index in PARALLEL_1[2]:
-        if index not in (4, 5):  # several processes of the peer overwrite each other's files
-            function(document, index)["num_process"] = 2
+    """Filters only: several savers of the peer overwrite each other's files, or wait for ever at the end."""
+    for index in (2, 3):
+        function(document, index)["num_process"] = 2
 
 
 def with_common_file(document):
@@ -148,8 +147,7 @@ def test_what_user_functions_write_is_the_same(both):
         ]
         assert arrays[0].dtype == arrays[1].dtype
         assert sorted(arrays[0].tolist()) == sorted(arrays[1].tolist())
-        for name in ("message.txt", "without_buffers.txt"):
-            assert joined(theirs, name)[0].split()[0] == joined(ours, name)[0].split()[0]
+        assert joined(theirs, "without_buffers.txt") == joined(ours, "without_buffers.txt")
     if case == "direct":
         assert joined(theirs, "poll.txt") == joined(ours, "poll.txt")
     if case == "put":
