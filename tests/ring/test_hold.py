@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,7 @@ import pytest
 from mimocorb_dist.ring import BufferObserver, BufferReader, BufferWriter, EndOfStream, Ring
 from tests.support import eventually
 
-from .rings import attached, fill, make_ring, payload, put, read_available
+from .rings import attached, check_table, fill, make_ring, payload, put, read_available
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -178,3 +180,26 @@ def _taken(reader: BufferReader) -> object:
         return reader.take()
     except EndOfStream:
         return None
+
+
+def test_a_held_writer_that_is_killed_leaves_the_ring_usable(directory: Path) -> None:
+    ring = make_ring(directory, slot_count=2, writers=2)
+    ring.pause(hold=True)
+    pid = os.fork()
+    if pid == 0:  # pragma: no cover (the child)
+        with attached(ring) as own:
+            put(BufferWriter(own), 0)
+        os._exit(0)
+    eventually(lambda: (ring.table.all_claimed > 0).any(), 20, "a claimed slot")
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    assert ring.recover(pid).freed >= 1
+    ring.writer_gone()
+    ring.resume()
+    writer = BufferWriter(ring)
+    put(writer, 1)
+    put(writer, 2)
+    writer.close()
+    assert read_available(BufferReader(ring)) == [1, 2]
+    assert ring.drained
+    check_table(ring)
