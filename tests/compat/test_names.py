@@ -60,11 +60,40 @@ def test_every_name_of_the_table_is_there():
         "from mimocorb2.functions import misc",
         "from mimocorb2.functions.misc import copy",
         "import mimocorb2.functions.misc; mimocorb2.functions.misc.copy",
-        "import mimocorb",
+        "import mimocorb; mimocorb.mimo_buffer.NewBuffer; mimocorb.buffer_control.rbImport",
+        "from mimocorb import mimo_buffer as bm; bm.NewBuffer, bm.Writer, bm.Reader, bm.Observer",
+        "from mimocorb import *; mimo_buffer.NewBuffer, plot_buffer.plot_buffer, parquetReader.parquetReader",
+        "import mimocorb.mimo_buffer as bm; bm.NewBuffer",
+        "from mimocorb.buffer_control import rbImport, rbPut, rbTransfer, rbProcess, rbExport, rbDrain",
+        "from mimocorb.buffer_control import rbObserver, rbWSObserver, rb_toTxtfile, rb_toParquetfile",
+        "from mimocorb.buffer_control import run_mimoDAQ, buffer_control",
+        "from mimocorb import buffer_control; buffer_control.run_mimoDAQ",
+        "from mimocorb.buffer_control import SourceToBuffer, BufferToBuffer, ObserverData",
+        "from mimocorb.access_classes import BufferToTxtfile, BufferToParquetfile",
+        "from mimocorb.plot_buffer import plot_buffer",
+        "from mimocorb.histogram_buffer import histogram_buffer, plot_Histograms",
+        "from mimocorb.bufferinfoGUI import bufferinfoGUI",
+        "from mimocorb.pulseSimulator import pulseSimulator",
+        "from mimocorb.parquetReader import parquetReader",
+        "from mimocorb.activity_logger import Gen_logger",
     ],
 )
 def test_lines_as_they_stand_in_user_files(line):
     run(line)
+
+
+def test_importing_needs_no_display_and_nothing_heavy():
+    printed = run(
+        """
+        import os, sys
+        os.environ.pop("DISPLAY", None)
+        from mimocorb import mimo_buffer as bm
+        from mimocorb.buffer_control import rbImport, rbTransfer, rbExport
+        bm.NewBuffer
+        print([name for name in ("zmq", "pandas", "matplotlib", "tkinter", "scipy") if name in sys.modules])
+        """
+    )
+    assert printed == "[]\n"
 
 
 def test_they_are_ours_and_not_copies():
@@ -103,12 +132,16 @@ def test_they_come_before_packages_that_are_installed(tmp_path):
         ("from mimocorb2 import gui", "does not provide 'gui' of mimocorb2"),
         ("import mimocorb2.functions.nothing", "does not provide the module mimocorb2.functions.nothing"),
         (
-            "from mimocorb import buffer_control",
-            "does not provide 'buffer_control' of mimocorb; it provides: nothing",
+            "from mimocorb import appl_lib",
+            "does not provide 'appl_lib' of mimocorb; it provides: __version__, ",
         ),
         (
-            "from mimocorb.buffer_control import rbImport",
-            "does not provide the module mimocorb.buffer_control",
+            "from mimocorb.buffer_control import rbExporter",
+            "does not provide 'rbExporter' of mimocorb.buffer_control; it provides: BufferToBuffer, ",
+        ),
+        (
+            "import mimocorb.appl_lib",
+            "does not provide the module mimocorb.appl_lib; of mimocorb it provides: ",
         ),
     ],
 )

@@ -119,6 +119,13 @@ def drop_all(*, failed: bool | None = None) -> None:
         hand.drop(failed=failed)
 
 
+def finish_reading(path: str) -> None:
+    """Say that this process is done with the events of a ring that it has in hand."""
+    for hand in list(_hands):
+        if isinstance(hand.end, BufferReader) and str(hand.end.ring.path) == path:
+            hand.done()
+
+
 def reads_elsewhere(path: str) -> bool:
     """Tell whether this process reads another ring: then what it writes comes from there."""
     return any(

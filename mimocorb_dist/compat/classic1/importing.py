@@ -61,10 +61,11 @@ class _Source:
         t_buffer = monotonic()
         dead_s = t_buffer - t_data
         if metadata is None:
-            metadata = (self.event_count, timestamp, dead_s / (t_buffer - self.T_last or 1.0))
+            metadata = (self.event_count + 1, timestamp, dead_s / (t_buffer - self.T_last or 1.0))
         else:
             metadata = _given_metadata(metadata)
         sink._write(lambda slot: fill_channels(slot, data, self.chnams, sink.name), metadata)
+        self.event_count += 1
         self.T_last = t_buffer
         self._dead_s += dead_s
         if t_buffer - self._booked_s > BOOK_EVERY_S:
@@ -148,7 +149,6 @@ class rbImport(_Source):
                 data, metadata = _taken_apart(item)
                 if data is None:
                     break
-                self.event_count += 1
                 self._write(data, metadata)
         except WorkerStop:
             self.logger.info("the source was interrupted")
@@ -207,12 +207,11 @@ class rbPut(_Source):
             self._wait_while_held()
             if sink._is_over():
                 return False
-            self.event_count += 1
             self._write(data, metadata)
         except SystemExit:
             return False
         except Exception as error:
-            raise failure(self, None, error, self.event_count) from error
+            raise failure(self, None, error, self.event_count + 1) from error
         return not sink._is_over()
 
 

@@ -21,7 +21,7 @@ from mimocorb_dist.ring.layout import Layout, Role
 from mimocorb_dist.ring.runtime import RuntimeDirectory, runtime_root
 
 from .bury import bury_the_dead, members, waiting
-from .ends import tidy
+from .ends import finish_reading, tidy
 from .place import make_dict, place_of_ring
 from .seal import LATER, RING_FILE, Plan, is_made, locked, read_plan, seal, write_plan
 
@@ -184,6 +184,8 @@ class NewBuffer:
             return
         self.set_ending()
         ring = self._ring()
+        if threading.active_count() == 1:  # else another thread may be at work on one
+            finish_reading(self._place.path)
         _wait_for_writers(ring)
         ring.expect_writers(0)
         self._wait_for_readers(ring)
