@@ -135,8 +135,8 @@ class Console:
     ) -> None:
         wants_window = "gui" in controls
         self._window = ControlWindow(self._on_button) if wants_window and has_display() else None
-        if wants_window and self._window is None:
-            controls |= {"kbd", "stats"}
+        if wants_window and self._window is None and "kbd" not in controls:
+            controls |= {"kbd", "stats"}  # the terminal does what the window would have done
         on_terminal = sys.stdout is not None and sys.stdout.isatty()
         self._live = LiveTerminal() if "stats" in controls and on_terminal else None
         plain = LineTerminal() if "stats" in controls else Terminal()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -44,19 +43,10 @@ def default_controls(topology: Topology) -> frozenset[str]:
     """Return the modes of a run of which the command line says nothing.
 
     A setup of mimoCoRB 1 says whether keys are wanted, which may then come through a pipe, too, and a window.
-    Where no window can be, keys take its place.
     """
     rules = topology.rules
     if rules.kbd is None:
         on_terminal = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
         return frozenset(("kbd", "stats") if on_terminal else ("stats",))
-    modes = {"stats"}
-    if rules.gui and _has_display():
-        modes.add("gui")
-    if rules.kbd or (rules.gui and "gui" not in modes):
-        modes.add("kbd")
-    return frozenset(modes)
-
-
-def _has_display() -> bool:
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    wanted = {"stats": True, "kbd": rules.kbd, "gui": rules.gui}
+    return frozenset(mode for mode, is_wanted in wanted.items() if is_wanted)
