@@ -58,9 +58,7 @@ class ControlWindow:
         if self._noted_s is not None and self._state in ("running", "draining"):
             self._active_s += now_s - self._noted_s
         self._noted_s = now_s
-        if state != self._state:
-            self._state = state
-            self.say(f"the run is {state}")
+        self._state = state
         self._send(info=_figures(overview, self._active_s))
 
     def say(self, text: str) -> None:
