@@ -62,7 +62,6 @@ def test_a_main_script_runs_unchanged(lab: Path, made: str) -> None:
     done = mimocorb_node("python", "main.py", "test_setup.yaml", cwd=lab)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Fkt_2" in done.stdout
-    assert ("Hz, fill" in done.stdout) == ("argv" in made)  # the state during the run
     assert "no display for the control window" in done.stdout
     (directory,) = (lab / "results").iterdir()
     assert directory.name.startswith("test_")
