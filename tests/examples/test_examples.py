@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import tarfile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -80,6 +81,40 @@ def test_classic(tmp_path: Path) -> None:
     assert (table["ch2_height"] > 0.2).all()
     np.testing.assert_allclose(table["ratio"], table["ch2_height"] / table["ch1_height"])
     assert is_picture(run_directory / "oscilloscope.png")
+
+
+@pytest.mark.parametrize("nodes", [False, True], ids=["one host", "three nodes"])
+def test_classic1(tmp_path: Path, nodes: bool) -> None:
+    directory = copy_of("classic1", tmp_path)
+    config = directory / "config" / "common.yaml"
+    config.write_text(
+        config.read_text().replace("2000 ", "400 ").replace("sleeptime: 0.002", "sleeptime: 0.0005")
+    )
+    setup = directory / "pulses_setup.yaml"
+    arguments = [setup.name]
+    if nodes:
+        text = setup.read_text()
+        for number, node in enumerate(("daq", "filter", "storage", "storage", "daq"), 1):
+            text = text.replace(f"- Fkt_{number}:\n", f"- Fkt_{number}:\n      node: {node}\n")
+        names = "Nodes: {daq: {}, filter: {}, storage: {}}\nBroker: {node: storage, port: PORT}\n"
+        setup.write_text(names.replace("PORT", str(free_port())) + text)
+        arguments.append("--all")
+    run_directory, record = run(directory, *arguments)
+    assert re.fullmatch(r"pulses_\d{4}-\d\d-\d\d_\d{4}", run_directory.name)
+    assert record["buffers"]["RB_1"]["written"] == 400
+    table = pd.read_csv(run_directory / "pulses.txt", sep="\t")
+    assert table.columns.tolist() == ["event", "timestamp", "deadtime", "sample", "height_A", "height_B"]
+    assert len(table) == record["buffers"]["RB_3"]["written"] > 100
+    assert (table[["height_A", "height_B"]] > 100).all(axis=None)
+    assert table["sample"].dtype == np.int64 and (table["sample"] == 50).mean() > 0.9
+    with tarfile.open(run_directory / "waveforms.tar") as archive:
+        members = {member.name: member for member in archive}
+        assert set(members) == {f"waveforms_{number}.parquet" for number in table["event"]}
+        row = table.iloc[7]
+        waveform = pd.read_parquet(archive.extractfile(members[f"waveforms_{int(row['event'])}.parquet"]))
+    assert waveform["chA"].max() == pytest.approx(row["height_A"])
+    for name in files_named_in(directory / "README.md"):
+        assert (run_directory / name).exists(), name
 
 
 def muon_lifetime(tmp_path: Path, *, recorded: bool) -> Path:
