@@ -12,7 +12,7 @@ def double(number):
 
 
 def third(io):
-    """Say a numpy.bool_ for each event; before that use a spawned process, and print more than a pipe holds."""
+    """Say a numpy.bool_ for each event; before that use a spawned process, and print more than pipes hold."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         assert pool.map(double, [1, 2]) == [2, 4]
     print("x" * 200_000)
