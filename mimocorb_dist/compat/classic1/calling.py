@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mimocorb_dist.workers.stopping import Calls, WorkerStop, calls
 from mimocorb_dist.workers.template import ends_well
 
-from .ends import drop_all
+from .hands import drop_all
 from .place import Place, make_dict, plain_dtype, serve
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from mimocorb_dist.workers.template import ends_well
 
 from .activity_logger import Gen_logger
 from .assignment import Unusable, check_roles, checked, failure, fill_channels, the_only
-from .mimo_buffer import Writer
+from .writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,8 +77,8 @@ class _Source:
 
     def _wait_while_held(self) -> None:
         """Wait until the pause is over: that is neither dead time nor live time."""
-        if self.sink.ring.held:
-            waited_s = self.sink._wait_out_the_pause()
+        waited_s = self.sink._wait_out_the_pause()
+        if waited_s:
             self.T_last += waited_s
             self._booked_s += waited_s
 
@@ -143,10 +143,9 @@ class rbImport(_Source):
         try:
             while not sink._is_over():
                 self._wait_while_held()
-                if sink._is_over():
+                if sink._is_over():  # in the pause
                     break
-                item = next(generator, None)
-                data, metadata = _taken_apart(item)
+                data, metadata = _taken_apart(next(generator, None))
                 if data is None:
                     break
                 self._write(data, metadata)

@@ -21,7 +21,7 @@ from mimocorb_dist.ring.layout import Layout, Role
 from mimocorb_dist.ring.runtime import RuntimeDirectory, runtime_root
 
 from .bury import bury_the_dead, members, waiting
-from .ends import finish_reading, tidy
+from .hands import finish_reading, tidy
 from .place import make_dict, place_of_ring
 from .seal import LATER, RING_FILE, Plan, is_made, locked, read_plan, seal, write_plan
 
