@@ -17,7 +17,7 @@ from mimocorb_dist.ring import EndOfStream
 from mimocorb_dist.workers.generations import DataFirst, gives_data_first
 
 from .classic1.bury import bury_the_dead
-from .classic1.ends import Hand, keep, tidy
+from .classic1.hands import Hand, keep, tidy
 
 if TYPE_CHECKING:
     import numpy as np
