@@ -122,7 +122,7 @@ class Control:
         try:
             load(setup, text=text)  # a script is to know before the run what is wrong
         except TopologyError as error:
-            raise self._told(error) from None
+            raise self._told(error).with_traceback(None) from None
 
     def __call__(self) -> None:
         """Run the setup to its end.
@@ -149,7 +149,7 @@ class Control:
         try:
             outcome = run(self._options)
         except TopologyError as error:
-            raise self._told(error) from None
+            raise self._told(error).with_traceback(None) from None
         self.run_dir = outcome.directory
         if outcome.signal in (signal.SIGTERM, signal.SIGHUP):
             sys.exit(outcome.status)

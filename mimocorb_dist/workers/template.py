@@ -68,7 +68,7 @@ class Template:
         self.observes = in_older_order(self.io, self.observe)
         self.config = self.io.config
         self.logger = self.io.logger
-        self.name = self.io.name
+        self.name = self.function_name = self.io.name
         self.debug = False
         self._ufunc: Callable[..., Any] | None = None
         self._check_counts()
