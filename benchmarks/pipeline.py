@@ -29,7 +29,7 @@ CLASSIC_FIGURES = {"24 B": "59 k/s", "4 kB": "56 k/s", "68 kB": "22 k/s", "68 kB
 
 FUNCTIONS = """
 import json
-from time import monotonic
+from time import monotonic, sleep
 
 import numpy as np
 from mimocorb2 import Exporter, Filter, Importer, Observer
@@ -68,6 +68,7 @@ def look(io):
     for data, metadata in Observer(io)():
         if data is None:
             break
+        sleep(0.05)
 """
 
 

@@ -11,13 +11,13 @@ from tests.classic import version_1, version_2
 from tests.classic.running import change, completed, copy_of, function, result, started
 from tests.support import mimocorb_node
 
-SLOTS = 256
+SLOTS = 128
 """In the first buffer, which is full when its reader takes its time."""
 PAUSE_S = 1.0
 
 
 def endless_1(setup, **main):
-    """Let the source of version 1 go on, and its first reader take 5 ms for an event."""
+    """Let the source of version 1 go on, and its first reader take 4 ms for an event."""
 
     def changes(document):
         version_1.without_observers(document)
@@ -30,7 +30,7 @@ def endless_1(setup, **main):
         lambda config: (
             config.update(general={}),
             config["waveforms"].update(events=10**9, pause_s=0.0005),
-            config["parameters"].update(takes_s=0.005),
+            config["parameters"].update(takes_s=0.004),
         ),
     )
 
@@ -40,7 +40,7 @@ def endless_2(setup):
         version_2.without_observers(document)
         document["Buffers"]["recorded"]["slot_count"] = SLOTS
         document["Workers"]["source"]["config"] = {"events": 10**9, "pause_s": 0.0005}
-        document["Workers"]["choose"]["config"] = {"takes_s": 0.005}
+        document["Workers"]["choose"]["config"] = {"takes_s": 0.004}
 
     change(setup, changes)
 
@@ -81,13 +81,11 @@ def test_the_source_of_version_1_waits_in_a_pause(stopped_1):
     assert longest_s > 0.9 * PAUSE_S > steps_s[-1]
 
 
-@pytest.mark.parametrize("place", ["Fkt_main", "general"])
-def test_version_1_ends_after_runevents(tmp_path, place):
+def test_version_1_ends_after_runevents_of_the_common_file(tmp_path):
     setup = copy_of("version_1", tmp_path) / "chain_setup.yaml"
-    endless_1(setup, runevents=120 if place == "Fkt_main" else 10**6)
-    if place == "general":
-        common = setup.parent / "config" / "common.yaml"
-        change(common, lambda config: config.update(general={"runevents": 120}))
+    endless_1(setup, runevents=10**6)
+    common = setup.parent / "config" / "common.yaml"
+    change(common, lambda config: config.update(general={"runevents": 120}))
     run = completed(setup)
     written = run.buffers["RB_1"]["written"]
     assert 120 <= written < 120 + 2 * SLOTS
