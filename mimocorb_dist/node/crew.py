@@ -28,6 +28,8 @@ TOLD_AGAIN = (2, 3, 10, 100, 1000)
 FUTILE_FAILURES = 10
 """When a worker has failed so often and handled no event, it is said that its function may be wrong."""
 BACK_OFF_S = (0.0, 0.1, 0.5, 2.0)
+OTHERS_S = (0.0, 0.2, 1.0, 5.0, 20.0)
+"""How long a process that failed lets others of its group try the event alone; only then it can be put aside."""
 
 
 class Phase(StrEnum):
@@ -263,9 +265,17 @@ class Crew:
         why = f"{why}\n{member.traceback}".rstrip()
         aside = bool(task.reads) and (skips or member.failures >= FAILURES_OF_AN_EVENT)
         waits = not (skips or self.stopping)
-        delay_s = BACK_OFF_S[min(member.barren_failures, len(BACK_OFF_S) - 1)] if waits else 0.0
+        delays_s = OTHERS_S if self._has_partners(task) else BACK_OFF_S if waits else (0.0,)
+        delay_s = delays_s[min(member.barren_failures, len(delays_s) - 1)]
         self._begin_again(member)
         return Restart(delay_s, why, told, aside)
+
+    def _has_partners(self, task: Task) -> bool:
+        """Whether other processes read the same, and so may have taken the event on which this one failed."""
+        return any(
+            other is not task and set(other.reads) & set(task.reads) and member.phase is Phase.RUNNING
+            for other, member in self._members.items()
+        )
 
     def _events(self, worker: str) -> int:
         """Return how many events a worker has handled."""

@@ -358,3 +358,46 @@ def test_a_node_that_only_observes_is_there_to_the_end(tmp_path):
     seen = [int(line) for line in (directory / "seen.RB_1.txt").read_text().split()]
     assert seen[-1] > 450
     shutil.rmtree(directory)
+
+
+def test_nodes_with_working_directories_of_their_own(tmp_path):
+    text = on_nodes(SETUP, "daq", "daq", "storage", "storage").replace(", filter: {}", "")
+    one, other = (write_setup(tmp_path / name, text, SOURCE="events: 100") for name in ("one", "other"))
+    with started(one, "--node", "storage") as storage, started(other, "--node", "daq") as daq:
+        daq.ends(0)
+        storage.ends(0)
+    assert_all_saved(tmp_path / "one", 100)
+    names = [run_directories(tmp_path / name)[0].name for name in ("one", "other")]
+    assert names[0] == names[1]
+    assert (run_directories(tmp_path / "other")[0] / "test_setup.yaml").exists()
+
+
+def test_an_event_that_a_function_cannot_stand_is_put_aside(tmp_path):
+    text = SETUP.replace("fkt_name: odd,", "fkt_name: odd, on_error: skip,")
+    setup = write_setup(tmp_path, text, SOURCE="events: 60")
+    functions = tmp_path / "modules" / "f.py"
+    functions.write_text(
+        functions.read_text().replace(
+            "def is_odd(data):", "def is_odd(data):\n        1 / (int(data['number'][0]) - 8)"
+        )
+    )
+    with started(setup) as run:
+        run.ends(0)
+    content = record(tmp_path)
+    assert (content["run"]["state"], content["run"]["quality"]) == ("finished", "DEGRADED")
+    assert rows(tmp_path, "RB_2") == [(number, float(number)) for number in range(1, 61, 2)]
+    assert content["buffers"]["RB_1"]["by_worker"]["Fkt_2"] == {"read": 59, "rescued": 1, "lost": 0}
+    assert content["buffers"]["RB_1"]["by_worker"]["Fkt_4"] == {"read": 60, "rescued": 0, "lost": 0}
+
+
+def test_killed_functions_lose_and_double_nothing(tmp_path):
+    with started(write_setup(tmp_path, SOURCE="events: 600, rate: 300")) as run:
+        for count in (50, 200, 350):
+            run.until("RB_2", count // 2)
+            run.workers("Fkt_2")[0].kill()
+        run.ends(0)
+    content = record(tmp_path)
+    assert content["run"]["state"] == "finished"
+    assert content["workers"]["Fkt_2"]["restarts"] == 3
+    assert rows(tmp_path, "RB_1") == [(number, 2.0 * number) for number in range(1, 601)]
+    assert sorted(set(rows(tmp_path, "RB_2"))) == [(number, float(number)) for number in range(1, 601, 2)]
