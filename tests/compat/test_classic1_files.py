@@ -16,7 +16,9 @@ import pytest
 from mimocorb_dist.compat.classic1.files import rb_toParquetfile, rb_toTxtfile
 from mimocorb_dist.compat.classic1.mimo_buffer import NewBuffer
 from mimocorb_dist.compat.classic1.parquetReader import parquetReader
+from mimocorb_dist.compat.classic1.place import Place, make_dict
 from mimocorb_dist.errors import SetupError
+from mimocorb_dist.ring import BufferSpec, BufferWriter, Ring
 from tests.support import eventually
 
 from .classic1_buffers import buffer_of, ended, fill, random_events, wait_for_lines
@@ -110,6 +112,28 @@ def test_what_cannot_be_written_is_told(
     settings = {key: value for key, value in (config(tmp_path) | change).items() if value is not None}
     with buffer_of(dtype, values) as buffer, pytest.raises(SetupError, match=message):
         rb_toTxtfile([buffer.new_reader_group()], settings, **rb_info)
+
+
+def test_in_the_run_of_a_node_a_file_that_is_there_stays(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    dtype = np.dtype([("x", "i4")])
+    for number in range(3):  # as nodes that share the run directory, one after the other
+        (tmp_path / str(number)).mkdir()
+        ring = Ring.create(tmp_path / str(number), BufferSpec("RB_1", 16, 1, dtype))
+        with BufferWriter(ring) as (metadata, data):
+            metadata["counter"], data["x"] = number, 7
+        ring.expect_writers(0)
+        place = Place(str(ring.path))
+        source = make_dict(place, "RB_1", "read", 16, 1, dtype.descr, group="readers")
+        rb_toTxtfile([source], config(tmp_path), RB_1="read")()
+        place.forget()
+        ring.close()
+        ring.unlink()
+    for number, name in enumerate(["rows.txt", "rows.part2.txt", "rows.part3.txt"]):
+        lines = (tmp_path / name).read_text().splitlines()
+        assert [line.split("\t")[0] for line in lines] == ["counter", str(number)]
+    assert "rows.txt is there already, and stays as it is: events go to rows.part2.txt" in caplog.text
 
 
 def test_two_functions_cannot_write_one_file(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import itertools
+import logging
 import os
 import time
 from pathlib import Path
@@ -20,14 +22,18 @@ if TYPE_CHECKING:
     from typing import Any
 
 _LOOK_EVERY_S = 0.1
-_BEGUN, _ENDED = b"begun", b"ended"
+_BEGUN, _ENDED = b"begun ", b"ended "
+
+_logger = logging.getLogger(__name__)
 
 
 class OutputFile:
     """The output file of a function's processes.
 
     Who writes is decided by a lock beside the ring from which they read, which goes with the run. It notes,
-    too, whether the file is of this run and goes on, or is an old one and begins anew.
+    too, that the file is begun, and goes on. Another file of that name that is there already begins anew in a
+    script, as in mimoCoRB 1. In the run of a node it stays: another function has written it, or processes of
+    this one on another node; then this one is ``<name>.part2<suffix>``, or the next number.
 
     Parameters
     ----------
@@ -42,9 +48,10 @@ class OutputFile:
     def __init__(
         self, path: Path, source: Mapping[str, Any], end_of_whole: Callable[[BinaryIO], int]
     ) -> None:
-        self.path = path
+        self._path = path
         place, group = source["place"], source["group"]
         self._lock_path: Path = place.directory / f"{Path(place.path).stem}.{group}.{path.name}.writer"
+        self._in_script = place.owner != 0
         self._end_of_whole = end_of_whole
         self._lock = -1
 
@@ -54,7 +61,7 @@ class OutputFile:
         Raises
         ------
         SetupError
-            If it cannot be written, or another function writes it.
+            If it cannot be written, or another function of the script writes it.
         """
         try:
             lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -63,25 +70,28 @@ class OutputFile:
         if not _lock(lock):
             os.close(lock)
             return None
-        begun = os.pread(lock, len(_BEGUN), 0) != b""
+        note = os.pread(lock, os.fstat(lock).st_size, 0)
+        file: BinaryIO
         try:
-            file = self.path.open("r+b" if begun else "ab")
+            if note:
+                path = Path(os.fsdecode(note[len(_BEGUN) :]))
+                file = path.open("r+b")
+                end = self._end_of_whole(file)
+            else:
+                path, file = self._create()
+                end = 0
+            file.truncate(end)
+            file.seek(end)
         except OSError as error:
             os.close(lock)
             raise SetupError(
-                f"{self.path}: cannot be written ({error.strerror}); does its folder exist?"
+                f"{self._path}: cannot be written ({error.strerror}); does its folder exist?"
             ) from error
-        if not _lock(file.fileno()):
-            file.close()
+        except SetupError:
             os.close(lock)
-            raise SetupError(
-                f"{self.path}: is being written by another function; give each its own `filename`"
-            )
+            raise
+        os.pwrite(lock, _BEGUN + os.fsencode(path), 0)
         self._lock = lock
-        end = self._end_of_whole(file) if begun else 0
-        file.truncate(end)
-        file.seek(end)
-        os.pwrite(lock, _BEGUN, 0)
         return file
 
     @calls(Calls.FUNCTION)
@@ -98,10 +108,10 @@ class OutputFile:
     def complete(self) -> bool:
         """Whether its writer has come to the end of the events, or those have gone."""
         try:
-            content: bytes = self._lock_path.read_bytes()
+            note: bytes = self._lock_path.read_bytes()
         except FileNotFoundError:
             return not self._lock_path.parent.exists()  # with the ring, or not yet
-        return content == _ENDED
+        return note.startswith(_ENDED)
 
     def release(self, *, complete: bool) -> None:
         """Let another process write it."""
@@ -112,6 +122,24 @@ class OutputFile:
         fcntl.flock(self._lock, fcntl.LOCK_UN)  # forked processes may hold it open
         os.close(self._lock)
         self._lock = -1
+
+    def _create(self) -> tuple[Path, BinaryIO]:
+        path = self._path
+        if self._in_script:
+            file = path.open("ab")
+            if not _lock(file.fileno()):
+                file.close()
+                raise SetupError(
+                    f"{path}: is being written by another function; give each its own `filename`"
+                )
+            return path, file
+        for number in itertools.count(2):
+            try:
+                return path, path.open("xb")
+            except FileExistsError:
+                taken, path = path, self._path.with_name(f"{self._path.stem}.part{number}{self._path.suffix}")
+                _logger.warning("%s is there already, and stays as it is: events go to %s", taken, path.name)
+        raise AssertionError("unreachable: numbers do not run out")
 
 
 def output_path(config: Mapping[str, Any] | None, suffix: str, function: str) -> Path:
