@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import time
 
 import pytest
@@ -16,13 +17,12 @@ SLOTS = 128
 PAUSE_S = 1.0
 
 
-def endless_1(setup, **main):
+def endless_1(setup):
     """Let the source of version 1 go on, and its first reader take 4 ms for an event."""
 
     def changes(document):
         version_1.without_observers(document)
         document["RingBuffer"][0]["RB_1"]["number_of_slots"] = SLOTS
-        function(document, 0).update(main)
 
     change(setup, changes)
     change(
@@ -81,25 +81,34 @@ def test_the_source_of_version_1_waits_in_a_pause(stopped_1):
     assert longest_s > 0.9 * PAUSE_S > steps_s[-1]
 
 
-def test_version_1_ends_after_runevents_of_the_common_file(tmp_path):
-    setup = copy_of("version_1", tmp_path) / "chain_setup.yaml"
-    endless_1(setup, runevents=10**6)
-    common = setup.parent / "config" / "common.yaml"
-    change(common, lambda config: config.update(general={"runevents": 120}))
-    run = completed(setup)
+def assert_small(run):
+    """All that the small lab's source has put is saved, in order."""
     written = run.buffers["RB_1"]["written"]
-    assert 120 <= written < 120 + 2 * SLOTS
-    version_1.assert_outputs(run.directory, range(1, written + 1))
+    (path,) = run.directory.glob("saved*.txt")
+    assert [int(line) for line in path.read_text().split()] == list(range(1, written + 1))
+    return written
+
+
+@pytest.mark.parametrize("place", ["Fkt_main", "general"])
+def test_version_1_ends_after_runevents(tmp_path, place):
+    """What the common file says wins."""
+    setup = copy_of("faults_1", tmp_path) / "put_setup.yaml"
+    main = {"runevents": 120 if place == "Fkt_main" else 10**6}
+    if place == "general":
+        main["config_file"] = "common.yaml"
+        (setup.parent / "common.yaml").write_text("general: {runevents: 120}\n")
+    change(setup, lambda document: function(document, 0).update(main))
+    written = assert_small(completed(setup))
+    assert 120 <= written < 1000
 
 
 def test_version_1_ends_after_runtime(tmp_path):
-    setup = copy_of("version_1", tmp_path) / "chain_setup.yaml"
-    endless_1(setup, runtime=1, runevents=-1)
+    setup = copy_of("faults_1", tmp_path) / "put_setup.yaml"
+    change(setup, lambda document: function(document, 0).update(runtime=1, runevents=-1))
     run = completed(setup)
-    version_1.assert_outputs(run.directory, range(1, run.buffers["RB_1"]["written"] + 1))
-    lines, _ = version_1.read_sums(run.directory)
-    times = [line[1] for line in lines if line[0] % 2]
-    assert 0.5 < times[-1] - times[0] < 4
+    assert_small(run)
+    answers = [line.split() for line in (run.directory / "answers.txt").read_text().splitlines()]
+    assert 0.5 < float(answers[-1][2]) - float(answers[0][2]) < 5
 
 
 @pytest.fixture(scope="module")
@@ -131,9 +140,10 @@ def test_the_source_of_version_2_goes_on_in_a_pause(stopped_2):
 
 
 def test_version_2_ends_after_a_number_of_events(tmp_path):
-    setup = copy_of("version_2", tmp_path) / "setup.yaml"
-    endless_2(setup)
-    run = completed(setup, "--max-events", "120", target="results")
+    setup = copy_of("version_2", tmp_path) / "by_hand.yaml"
+    change(setup, lambda document: document["Workers"]["write"]["config"].update(events=10**9))
+    run = completed(setup, "--max-events", "120")
     written = run.buffers["raw"]["written"]
-    assert 120 <= written < 120 + 2 * SLOTS
-    version_2.assert_outputs(run.directory, range(written))
+    assert 120 <= written < 2000
+    events = json.loads((run.directory / "read.json").read_text())["events"]
+    assert [event[0] for event in events] == [2 * n for n in range(written) for _ in range(2)]

@@ -193,6 +193,7 @@ def test_recorded_tar_files_are_read_again_by_the_classic_reader(chain, tmp_path
 def test_simulated_pulses(tmp_path):
     setup = copy_of("version_1", tmp_path) / "replay_setup.yaml"
     setup.write_text(setup.read_text().replace("SOURCE", "simulated"))
+    change(setup, lambda document: document["Functions"].__delitem__(slice(3, None)))  # no windows
     members = version_1.read_members(completed(setup).directory, "again")
     assert list(members) == list(range(1, 101))
     waveforms = np.array([table["ch1"] for table in members.values()])

@@ -14,6 +14,8 @@ TARGET = "results"
 
 def over_nodes(document):
     with_nodes(document)
+    for name in ("show_histogram", "show_table"):
+        del document["Workers"][name]  # they look at files, not at buffers
     on_daq, on_storage = (
         ("source", "record"),
         ("table", "pulse_table", "peak_table", "export", "drain", "scope"),
