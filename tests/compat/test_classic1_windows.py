@@ -22,7 +22,7 @@ from tests.support import eventually
 from .classic1_buffers import buffer_of, fill, random_events
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 fork = multiprocessing.get_context("fork")
@@ -104,14 +104,12 @@ def test_who_closes_the_histograms_does_not_end_the_reader(display: str, tmp_pat
 # The control window.
 
 
-@pytest.fixture
-def root(display: str) -> Iterator[tk.Tk]:
-    window = tk.Tk()
-    yield window
-    try:
-        window.destroy()
-    except tk.TclError:  # the test has
-        return
+def in_a_process(test: Callable[[tk.Tk], None]) -> None:
+    """Do something with a window in a process of its own: remains of Tk do no good to others."""
+    process = fork.Process(target=lambda: test(tk.Tk()))
+    process.start()
+    process.join(30)
+    assert process.exitcode == 0
 
 
 def buttons(widget: Any) -> dict[str, tk.Button]:
@@ -123,7 +121,7 @@ def buttons(widget: Any) -> dict[str, tk.Button]:
     return found
 
 
-def test_the_buttons_send_their_letters(root: tk.Tk) -> None:
+def press_all(root: tk.Tk) -> None:
     commands: list[str] = []
     _Window(root, commands.append, ["RB_1"], 4500.0, 1.0)
     made = buttons(root)
@@ -133,7 +131,7 @@ def test_the_buttons_send_their_letters(root: tk.Tk) -> None:
     assert commands == ["P", "R", "S", "E"]
 
 
-def test_messages_rates_and_fill_levels_are_shown(root: tk.Tk) -> None:
+def show_all(root: tk.Tk) -> None:
     window = _Window(root, [].append, ["RB_1", "RB_2"], 50.0, 1.0)
     messages: Any = queue.Queue(5)
     states: Any = queue.Queue(5)
@@ -156,6 +154,14 @@ def test_messages_rates_and_fill_levels_are_shown(root: tk.Tk) -> None:
     window.poll(messages, states)
     with pytest.raises(tk.TclError):
         root.winfo_exists()
+
+
+def test_the_buttons_send_their_letters(display: str) -> None:
+    in_a_process(press_all)
+
+
+def test_messages_rates_and_fill_levels_are_shown(display: str) -> None:
+    in_a_process(show_all)
 
 
 def test_a_script_starts_the_window_as_before(display: str) -> None:
