@@ -26,8 +26,8 @@ SETTLED_S = 0.25
 """So long after the last change of the plan a writer in another process takes it as finished."""
 LATER = "later"
 """The group of a ring that was made when there was neither group nor observer: the first one to come."""
-NEVER = 1 << 31
-"""Writers that must close before the stream ends: nobody knows how many there will be."""
+WRITERS = 64
+"""Nobody knows how many there will be, and none closes the ring; each claims so small a share ahead."""
 _PLAN, _LOCK, _MADE = "plan.json", "plan.lock", "made"
 
 
@@ -122,7 +122,7 @@ def _make(directory: Path, plan: Plan) -> None:
             while queue.pop(4096):
                 pass
         queue.close()
-    ring = Ring.create(directory, spec, path.stem, expected_writers=NEVER)
+    ring = Ring.create(directory, spec, path.stem, expected_writers=WRITERS)
     if plan.paused:
         ring.pause(hold=True)
     (directory / _MADE).touch()
