@@ -18,6 +18,7 @@ import pytest
 from benchmarks.peer import display, peer_python, run_in_peer
 from tests.classic import version_1
 from tests.classic.running import change, completed, copy_of, function, runs_in
+from tests.classic.test_scripts import NEW_BUFFER, check_new_buffer
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(600)]
 
@@ -187,3 +188,17 @@ def test_the_peers_reader_reads_our_tar_files(chain, peer):
     )
     expected = version_1.accepted(version_1.EVENTS).values()
     assert json.loads(done.stdout) == [list(channels) for channels in expected]
+
+
+def test_buffers_in_a_program_of_its_own_do_the_same_in_the_peer(peer):
+    """The program and what is expected of it are those of `test_scripts`."""
+    done = subprocess.run(
+        [str(peer_python()), "-c", NEW_BUFFER, "fork"],
+        env={**os.environ, "DISPLAY": peer},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    check_new_buffer(json.loads(done.stdout.splitlines()[-1]))
