@@ -29,7 +29,7 @@ FUTILE_FAILURES = 10
 """When a worker has failed so often and handled no event, it is said that its function may be wrong."""
 BACK_OFF_S = (0.0, 0.1, 0.5, 2.0)
 OTHERS_S = (0.0, 0.2, 1.0, 5.0, 20.0)
-"""How long a process that failed leaves its event to others of its group; if they fail, too, it goes aside."""
+"""How long a process that failed leaves its event to others of its group; if they fail too, it goes aside."""
 
 
 class Phase(StrEnum):

@@ -398,6 +398,6 @@ def test_killed_functions_lose_and_double_nothing(tmp_path):
         run.ends(0)
     content = record(tmp_path)
     assert content["run"]["state"] == "finished"
-    assert content["workers"]["Fkt_2"]["restarts"] == 3
+    assert 1 <= content["workers"]["Fkt_2"]["restarts"] <= 3
     assert rows(tmp_path, "RB_1") == [(number, 2.0 * number) for number in range(1, 601)]
     assert sorted(set(rows(tmp_path, "RB_2"))) == [(number, float(number)) for number in range(1, 601, 2)]
