@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mimocorb_dist.errors import SetupError
 from mimocorb_dist.ring import METADATA_DTYPE
 
-from .hands import tidy
+from .hands import is_held, tidy
 from .place import LOOK_EVERY_S, Place, plain_dtype, worker
 
 if TYPE_CHECKING:
@@ -65,8 +65,10 @@ class ClassicEnd:
         return self._flag
 
     def _worker_end(self, ends: list[Any]) -> Any:
-        """Return the worker's own end of this ring; None if it has none."""
+        """Return the worker's own end of this ring; None if it has none, or another object has it in hand."""
         for end in ends:
+            if is_held(end):
+                continue
             if str(end.ring.path) == self._place.path and getattr(end, "group", self.group) == self.group:
                 return end
         return None

@@ -119,6 +119,11 @@ def drop_all(*, failed: bool | None = None) -> None:
         hand.drop(failed=failed)
 
 
+def is_held(end: BufferReader | BufferWriter) -> bool:
+    """Tell whether an object in this process has an end of a ring."""
+    return any(hand.end is end for hand in list(_hands))
+
+
 def finish_reading(path: str) -> None:
     """Say that this process is done with the events of a ring that it has in hand."""
     for hand in list(_hands):

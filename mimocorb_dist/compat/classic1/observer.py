@@ -99,10 +99,8 @@ class Observer(ClassicEnd):
 
     def _attached(self) -> BufferObserver:
         if self._end is None:
-            io = self._worker
-            end = None if io is None else self._worker_end(io.observe)
-            if io is not None:
-                io.begin()
-                io.stop.deferred = True  # from here on output may be in hand
-            self._end = end or BufferObserver(self._place.made())
+            if self._worker is not None:
+                self._worker.begin()
+                self._worker.stop.deferred = True  # from here on output may be in hand
+            self._end = BufferObserver(self._place.made())
         return self._end

@@ -152,6 +152,7 @@ class Reader(ClassicEnd):
 
     def _attached(self) -> Hand[BufferReader]:
         if self._hand is None:
+            tidy()
             io = self._worker
             end: Any = None if io is None else self._worker_end(io.read)
             if io is not None:

@@ -188,6 +188,7 @@ class Writer(ClassicEnd):
 
     def _attached(self) -> Hand[BufferWriter]:
         if self._hand is None:
+            tidy()
             io = self._worker
             end: Any = None if io is None else self._worker_end(io.write)
             if io is not None:
