@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from mimocorb_dist import script
+from mimocorb_dist.cli_keys import keys
 from mimocorb_dist.errors import MimocorbError, RefusedError, SetupError
 
 if TYPE_CHECKING:
@@ -231,16 +232,6 @@ def report(run_directory: Path) -> None:
     click.echo(report_text(run_directory))
 
 
-@cli.command(context_settings={"ignore_unknown_options": True})
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def keys(arguments: tuple[str, ...]) -> None:  # noqa: ARG001 (whatever is asked for, the answer is the same)
-    """Make, show and install keys (later)."""
-    raise SetupError(
-        "keys come with a later release; until then a setup whose nodes are on other hosts says "
-        "`security: none`, and runs in a network that you trust"
-    )
-
-
 @cli.command()
 @click.option(
     "--directory",
@@ -321,6 +312,9 @@ def _command(name: str, broker: str | None) -> None:
     from mimocorb_dist.node import client
 
     click.echo(client.command(name, broker))
+
+
+cli.add_command(keys)
 
 
 def main() -> NoReturn:

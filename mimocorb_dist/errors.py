@@ -6,7 +6,8 @@
     |-- UfuncError              a user function raised, or returned what it must not
     |-- RingError               a ring buffer cannot be made, attached or used
     |-- WireError               a message or a socket is not what it should be
-    |   `-- UnreachableError    nobody answers at an address
+    |   |-- UnreachableError    nobody answers at an address
+    |   `-- KeysError           keys are missing, wrong, not known at the other end, or not safe
     |-- LinkError               the two ends of a link do not fit together
     |-- RunError                a run cannot start, go on or be recorded
     |   `-- RefusedError        a command does not fit the state of the run
@@ -62,6 +63,10 @@ class WireError(MimocorbError):
 
 class UnreachableError(WireError):
     """Nobody answers at an address within the time given."""
+
+
+class KeysError(WireError):
+    """Keys are missing, wrong, not known at the other end, or open to others."""
 
 
 class LinkError(MimocorbError):

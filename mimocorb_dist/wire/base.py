@@ -1,4 +1,4 @@
-"""What all sockets have in common: limits, time-outs, where they may listen and, one day, keys."""
+"""What all sockets have in common: limits, time-outs, where they may listen, and keys."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Self
 import zmq
 
 from mimocorb_dist.errors import WireError
+from mimocorb_dist.wire.security import Secured, secure_caller, secure_listener
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from mimocorb_dist.wire.security import Security
 
 LOOPBACK = "127.0.0.1"
 PEER_SILENCE_MS = 2000
@@ -71,19 +74,15 @@ def make_socket(kind: int, queue: int, max_part_bytes: int) -> zmq.Socket[bytes]
     return made
 
 
-def _secure_listener(host: str, security: str | None) -> None:
-    """Refuse to listen beyond this machine unless the setup allows it in so many words."""
-    _check_security(security)
-    if security is None and not is_loopback(host):
+def bind(made: zmq.Socket[bytes], host: str, ports: tuple[int, int] | None, security: Security) -> int:
+    """Bind to the first free port of the (inclusive) range, or to any; return the port."""
+    if isinstance(security, Secured):
+        secure_listener(made, security)
+    elif security is None and not is_loopback(host):
         raise WireError(
             f"will not listen on {host} without keys, everybody in the network could reach it; "
-            "say `security: none` in the setup if the network is trusted"
+            "make keys with `mimocorb-node keys new`, or say `security: none` in the setup"
         )
-
-
-def bind(made: zmq.Socket[bytes], host: str, ports: tuple[int, int] | None, security: str | None) -> int:
-    """Bind to the first free port of the (inclusive) range, or to any; return the port."""
-    _secure_listener(host, security)
     first, last = ports or (_ANY_PORT, _ANY_PORT)
     for port in range(first, last + 1):
         try:
@@ -139,9 +138,10 @@ class SocketOwner:
         self.close()
 
 
-def connect(made: zmq.Socket[bytes], address: str, security: str | None) -> None:
+def connect(made: zmq.Socket[bytes], address: str, security: Security) -> None:
     """Begin to connect a socket to ``tcp://host:port``."""
-    _check_security(security)
+    if isinstance(security, Secured):
+        secure_caller(made, security)
     scheme, _, rest = address.partition("://")
     host, _, port = rest.rpartition(":")
     if scheme != "tcp" or not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
@@ -150,14 +150,6 @@ def connect(made: zmq.Socket[bytes], address: str, security: str | None) -> None
         made.connect(address)
     except zmq.ZMQError as error:
         raise WireError(f"{address!r} is not an address ({error}); {_FORM}") from error
-
-
-def _check_security(security: str | None) -> None:
-    # The place for keys: a mode beside "none" will set them on the socket before it binds or connects.
-    if security not in (None, "none"):
-        raise WireError(
-            f"security {security!r} is not known; leave it out of the setup, or say `security: none`"
-        )
 
 
 def deadline_after(timeout_s: float | None) -> float | None:

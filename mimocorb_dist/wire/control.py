@@ -6,13 +6,19 @@ import logging
 import secrets
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import zmq
 
-from mimocorb_dist.errors import RefusedError, UnreachableError, WireError
+from mimocorb_dist.errors import KeysError, RefusedError, UnreachableError, WireError
 from mimocorb_dist.wire.base import LOOPBACK, SocketOwner, bind, connect, deadline_after, left_ms, make_socket
+from mimocorb_dist.wire.keys import fingerprint
 from mimocorb_dist.wire.messages import MAX_MESSAGE_BYTES, Message, decode, encode
+from mimocorb_dist.wire.monitor import Monitor
+from mimocorb_dist.wire.security import Secured, Security
+
+if TYPE_CHECKING:
+    from mimocorb_dist.wire.monitor import Happening
 
 log = logging.getLogger(__name__)
 
@@ -21,11 +27,15 @@ QUEUE_MESSAGES = 1000
 
 @dataclass(frozen=True)
 class Request:
-    """A message that a `ControlServer` received, with the peer and number needed to answer it."""
+    """A message that a `ControlServer` received, with the peer and number needed to answer it.
+
+    `key` is the public key of who sent it; empty without keys.
+    """
 
     peer: bytes
     number: bytes
     message: Message
+    key: str = ""
 
 
 class ControlServer(SocketOwner):
@@ -38,7 +48,7 @@ class ControlServer(SocketOwner):
     port
         TCP port; None takes any free one.
     security
-        None (only loopback is allowed) or "none" (the setup allows any address without keys).
+        None (only loopback is allowed), "none" (the setup allows any address without keys), or keys.
 
     Attributes
     ----------
@@ -53,8 +63,9 @@ class ControlServer(SocketOwner):
         When the port is in use, or the address is not allowed or not one of this machine.
     """
 
-    def __init__(self, host: str = LOOPBACK, port: int | None = None, *, security: str | None = None) -> None:
+    def __init__(self, host: str = LOOPBACK, port: int | None = None, *, security: Security = None) -> None:
         super().__init__(make_socket(zmq.ROUTER, QUEUE_MESSAGES, MAX_MESSAGE_BYTES))
+        self._secured = isinstance(security, Secured)
         self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self.socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
         self.socket.setsockopt(zmq.SNDTIMEO, 0)
@@ -71,13 +82,15 @@ class ControlServer(SocketOwner):
         """
         deadline = deadline_after(timeout_s)
         while self.socket.poll(left_ms(deadline)):
-            parts = self.socket.recv_multipart()
+            frames = self.socket.recv_multipart(copy=False)
+            parts = [frame.bytes for frame in frames]
             try:
                 if len(parts) != 3:
                     raise WireError(
                         f"received {len(parts)} message parts instead of 3; check who uses this port"
                     )
-                return Request(parts[0], parts[1], decode(parts[2]))
+                key = str(frames[2].get("User-Id")) if self._secured else ""
+                return Request(parts[0], parts[1], decode(parts[2]), key)
             except WireError as error:
                 log.warning("port %d: %s", self.port, error)
                 self._answer_rubbish(parts, str(error))
@@ -150,9 +163,12 @@ class ControlClient(SocketOwner):
         When the address cannot be one.
     """
 
-    def __init__(self, address: str, *, security: str | None = None) -> None:
+    def __init__(self, address: str, *, security: Security = None) -> None:
         super().__init__(make_socket(zmq.DEALER, QUEUE_MESSAGES, MAX_MESSAGE_BYTES))
         self.address = address
+        self._security = security
+        self._monitor = Monitor(self.socket)
+        self._refusal: str | None = None
         self._count = 0
         self._pushes: deque[Message] = deque()
         # Chosen here so that it outlives connections; those that begin with a zero byte are ZeroMQ's own.
@@ -188,6 +204,8 @@ class ControlClient(SocketOwner):
         ------
         UnreachableError
             When there is no answer in time.
+        KeysError
+            When the two ends' keys do not fit.
         RefusedError
             When the server refuses, with its reason.
         """
@@ -195,7 +213,7 @@ class ControlClient(SocketOwner):
         self._count += 1
         number = self._count.to_bytes(8, "little")
         data = encode(kind, **fields)
-        if not self.socket.poll(left_ms(deadline), zmq.POLLOUT):
+        if not self._connected(deadline):
             raise UnreachableError(
                 f"nobody answers at {self.address} within {timeout_s:g} s; is the broker running there, "
                 "and do address, port and firewall fit?"
@@ -212,6 +230,32 @@ class ControlClient(SocketOwner):
             f"{self.address} did not answer a {kind!r} request within {timeout_s:g} s; "
             "is the program there busy or hung?"
         )
+
+    def _connected(self, deadline: float | None) -> bool:
+        """Wait for a connection; a refusal because of keys is not waited out."""
+        poller = zmq.Poller()
+        poller.register(self.socket, zmq.POLLOUT)
+        poller.register(self._monitor.socket, zmq.POLLIN)
+        while ready := dict(poller.poll(left_ms(deadline))):
+            if self.socket in ready:
+                return True
+            if refusal := self.refusal():
+                raise KeysError(refusal)
+        return False
+
+    def refusal(self) -> str | None:
+        """Return why the server's keys and those of this client do not fit; None while they may."""
+        for happening in self._monitor.events():
+            if happening == "connected":
+                self._refusal = None
+            elif happening != "disconnected":
+                self._refusal = _refusal(self.address, happening, self._security)
+        return self._refusal
+
+    def close(self) -> None:
+        """Close the socket and drop what it has not sent yet.  Idempotent."""
+        self._monitor.close()
+        super().close()
 
     def receive(self, timeout_s: float | None = None) -> Message | None:
         """Wait for the next pushed message; None when the time is over."""
@@ -236,3 +280,24 @@ class ControlClient(SocketOwner):
                 f"{len(self._pushes)} messages from {self.address} were never received; call receive() too"
             )
         self._pushes.append(message)
+
+
+def _refusal(address: str, happening: Happening, security: Security) -> str:
+    """Say why a server has not let this client in, and what to do."""
+    if happening == "other mechanism" and isinstance(security, Secured):
+        return (
+            f"{address} uses no keys, but this setup does; do all nodes have the same setup? "
+            "(`security: none` turns keys off)"
+        )
+    if happening == "other mechanism":
+        return f"{address} lets only holders of keys in; make one with `mimocorb-node keys new`"
+    if happening == "unknown key" and isinstance(security, Secured):
+        own = security.own
+        return (
+            f"{address} does not know the key of this machine (fingerprint {fingerprint(own.public)}); "
+            "type there what `mimocorb-node keys show` says here"
+        )
+    return (
+        f"{address} has another key than is known here; type here what `mimocorb-node keys show` says there, "
+        "if the machine there is the right one"
+    )

@@ -1,18 +1,24 @@
-"""Data sockets: the two ends of a link, and a monitor that reports the making and breaking of connections."""
+"""Data sockets: the two ends of a link."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import zmq
 
 from mimocorb_dist.errors import WireError
-from mimocorb_dist.wire.base import SocketOwner, bind, connect, make_socket
+from mimocorb_dist.wire.base import bind, connect, make_socket
+from mimocorb_dist.wire.monitor import Monitor
+
+if TYPE_CHECKING:
+    from mimocorb_dist.wire.security import Security
 
 QUEUE_FRAMES = 256
 """More than a link ever has under way; a bound against peers that do not keep to the protocol."""
 
 
 def data_receiver(
-    host: str, ports: tuple[int, int] | None, *, max_part_bytes: int, security: str | None = None
+    host: str, ports: tuple[int, int] | None, *, max_part_bytes: int, security: Security = None
 ) -> tuple[zmq.Socket[bytes], int]:
     """Make the receiving socket of a link (ROUTER) and bind it.
 
@@ -45,7 +51,7 @@ def data_receiver(
 
 
 def data_sender(
-    address: str, *, max_part_bytes: int, security: str | None = None
+    address: str, *, max_part_bytes: int, security: Security = None
 ) -> tuple[zmq.Socket[bytes], Monitor]:
     """Make the sending socket of a link (DEALER) with its monitor, and begin to connect it.
 
@@ -77,35 +83,3 @@ def data_sender(
 def readable(made: zmq.Socket[bytes]) -> bool:
     """Tell whether a message can be received at once: much quicker than to try, or to poll."""
     return bool(int(made.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
-
-
-class Monitor(SocketOwner):
-    """Report the making and breaking of a socket's connections.
-
-    Attributes
-    ----------
-    socket
-        For a `zmq.Poller`: readable when `events` has something.
-    """
-
-    _EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED
-    _EVENTS |= zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
-    _EVENTS |= zmq.EVENT_HANDSHAKE_FAILED_AUTH
-
-    def __init__(self, watched: zmq.Socket[bytes]) -> None:
-        self._watched = watched
-        super().__init__(watched.get_monitor_socket(self._EVENTS))
-
-    def events(self) -> list[str]:
-        """Return what has happened since the last call: "connected" and "disconnected", without waiting."""
-        happened = []
-        while self.socket.poll(0):
-            event = int.from_bytes(self.socket.recv_multipart()[0][:2], "little")
-            happened.append("connected" if event == zmq.EVENT_HANDSHAKE_SUCCEEDED else "disconnected")
-        return happened
-
-    def close(self) -> None:
-        """Stop watching.  To be called before the watched socket is closed.  Idempotent."""
-        if not self._watched.closed:
-            self._watched.disable_monitor()
-        super().close()

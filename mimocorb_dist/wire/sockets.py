@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from mimocorb_dist.wire.base import LOOPBACK, PEER_SILENCE_MS, context, is_loopback
 from mimocorb_dist.wire.control import ControlClient, ControlServer, Request
-from mimocorb_dist.wire.data import Monitor, data_receiver, data_sender, readable
+from mimocorb_dist.wire.data import data_receiver, data_sender, readable
+from mimocorb_dist.wire.monitor import Monitor
+from mimocorb_dist.wire.security import Secured, Security
 
 __all__ = [
     "LOOPBACK",
@@ -16,6 +18,8 @@ __all__ = [
     "ControlServer",
     "Monitor",
     "Request",
+    "Secured",
+    "Security",
     "context",
     "data_receiver",
     "data_sender",

@@ -171,13 +171,6 @@ def test_what_is_no_address_is_refused(address: str) -> None:
         ControlClient(address)
 
 
-def test_unknown_security_is_refused() -> None:
-    with pytest.raises(WireError, match="security"):
-        ControlServer(security="rot13")
-    with pytest.raises(WireError, match="security"):
-        ControlClient("tcp://127.0.0.1:5550", security="rot13")
-
-
 def test_rubbish_at_the_server_is_answered_and_does_not_stop_it(
     server: ControlServer, client: ControlClient
 ) -> None:
