@@ -66,7 +66,19 @@ class UnreachableError(WireError):
 
 
 class KeysError(WireError):
-    """Keys are missing, wrong, not known at the other end, or open to others."""
+    """Keys are missing, wrong, not known at the other end, or open to others.
+
+    Parameters
+    ----------
+    text
+        What is wrong, and what to do.
+    unknown
+        Whether the other end is the right one, and does not know the own key.
+    """
+
+    def __init__(self, text: str, *, unknown: bool = False) -> None:
+        self.unknown = unknown
+        super().__init__(text)
 
 
 class LinkError(MimocorbError):

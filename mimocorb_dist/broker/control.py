@@ -341,8 +341,9 @@ class RunControl:
     def run_made(self, run_id: str, name: str) -> None:
         """Note that the run has its directory; nodes can make their rings."""
         limits = event_limits(self._plan, self._plan.topology.counted, self._limit("max_events"))
+        keys = {node: registration.key for node, registration in self.registrations.items()}
         for node in self.present:
-            self._push(node, "prepare", run_id=run_id, name=name, limits=limits[node])
+            self._push(node, "prepare", run_id=run_id, name=name, limits=limits[node], keys=keys)
 
     def cannot_make_run(self, reason: str) -> None:
         """Note that the run cannot get its directory."""

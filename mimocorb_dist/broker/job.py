@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from mimocorb_dist.errors import RunError
+from mimocorb_dist.wire.security import Security, security_from_plain, security_to_plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +30,7 @@ class BrokerJob:
     or_any_port
         Whether any free one will do if that is in use.
     security
-        As in the setup: None (loopback only) or ``none``.
+        None (only this machine), ``none``, or keys.
     silence_s
         How long a node may be silent before it has vanished, in s.
     setup_text
@@ -40,14 +41,14 @@ class BrokerJob:
     run_id: str
     host: str
     port: int | None
-    security: str | None
+    security: Security
     silence_s: float
     or_any_port: bool = False
     setup_text: str | None = None
 
     def to_json(self) -> str:
         """Return the job as JSON."""
-        return json.dumps(asdict(self))
+        return json.dumps({**asdict(self), "security": security_to_plain(self.security)})
 
     @classmethod
     def read(cls, path: Path) -> BrokerJob:
@@ -59,8 +60,9 @@ class BrokerJob:
             If it is none.
         """
         try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            return cls(**{**values, "security": security_from_plain(values["security"])})
+        except (OSError, KeyError, ValueError, TypeError) as error:
             raise RunError(
                 f"{path}: is not the job of a broker ({error}); brokers are started by nodes"
             ) from error

@@ -39,6 +39,8 @@ class Registration:
         Its wall clock when it wrote this, in s since 1970.
     max_events, max_time_s
         Limits of the run that its command line sets.
+    key
+        Its public key; empty without keys.
     """
 
     node: str
@@ -52,10 +54,11 @@ class Registration:
     clock_s: float
     max_events: int | None = None
     max_time_s: float | None = None
+    key: str = ""
 
     @classmethod
-    def from_message(cls, message: Message) -> Registration:
-        """Read a registration from a `register` message.
+    def from_message(cls, message: Message, key: str = "") -> Registration:
+        """Read a registration from a `register` message, which came from the holder of a key.
 
         Raises
         ------
@@ -79,6 +82,7 @@ class Registration:
             clock_s=message.field("clock_s", float),
             max_events=max_events,
             max_time_s=max_time_s,
+            key=key,
         )
 
     def facts(self) -> dict[str, Any]:

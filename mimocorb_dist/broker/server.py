@@ -164,7 +164,7 @@ class Broker:
             self._refuse(request, str(error))
 
     def _register(self, request: Request) -> None:
-        registration = Registration.from_message(request.message)
+        registration = Registration.from_message(request.message, request.key)
         if self._peers.get(registration.node) == request.peer:
             return  # said again, for the first time was not answered soon enough
         try:

@@ -14,6 +14,8 @@ from mimocorb_dist.wire.sockets import data_sender, readable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from mimocorb_dist.wire.sockets import Security
+
 MAX_PART_BYTES = 2 << 20
 """Longer parts are not a link's: the longest has the metadata of a frame, or the ranges of all slots."""
 _COPIED_BYTES = 1 << 16
@@ -29,12 +31,12 @@ class Connection:
     address
         Where the receiver listens.
     security
-        The setup's security.
+        None (only this machine), "none", or keys and that of the receiver.
     poller
         Watches the socket and its monitor.
     """
 
-    def __init__(self, address: str, security: str | None, poller: zmq.Poller) -> None:
+    def __init__(self, address: str, security: Security, poller: zmq.Poller) -> None:
         self._socket, self._monitor = data_sender(address, max_part_bytes=MAX_PART_BYTES, security=security)
         self._poller = poller
         poller.register(self._socket, zmq.POLLIN)

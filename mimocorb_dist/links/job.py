@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from mimocorb_dist.errors import SetupError
+from mimocorb_dist.wire.security import Security, security_from_plain, security_to_plain
 
 Kind = Literal["send", "receive", "view-send", "view-receive"]
 
@@ -39,7 +40,7 @@ class LinkJob:
     address
         Sender: where the receiver listens, if known already; else ``{"do": "go", "address": ...}`` tells.
     security
-        The setup's security: None or "none".
+        None (only this machine), "none", or keys and whose the other end must have.
     log_level
         What is logged: ``DEBUG``, ``INFO``, ``WARNING``, ...
     """
@@ -54,12 +55,13 @@ class LinkJob:
     host: str = "127.0.0.1"
     ports: tuple[int, int] | None = None
     address: str | None = None
-    security: str | None = None
+    security: Security = None
     log_level: str = "INFO"
 
     def to_json(self) -> str:
         """Write the job as JSON."""
-        return json.dumps({**asdict(self), "ring": str(self.ring)})
+        security = security_to_plain(self.security)
+        return json.dumps({**asdict(self), "ring": str(self.ring), "security": security})
 
     @classmethod
     def from_json(cls, text: str) -> LinkJob:
@@ -73,6 +75,7 @@ class LinkJob:
         try:
             values = json.loads(text)
             values["ring"] = Path(values["ring"])
+            values["security"] = security_from_plain(values.get("security"))
             if values.get("ports") is not None:
                 first, last = values["ports"]
                 values["ports"] = (int(first), int(last))

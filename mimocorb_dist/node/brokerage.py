@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from mimocorb_dist.errors import RunError
+from mimocorb_dist.wire.security import security_to_plain
 
 from .process import Child
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mimocorb_dist.topology import Topology
+    from mimocorb_dist.wire.security import Security
 
     from .loop import Loop
     from .output import OutputPump
@@ -30,6 +32,8 @@ class BrokerProcess:
         Where its pipes are read.
     topology, setup_text
         The setup, and its text if that is in no file.
+    security
+        How its socket is protected.
     run_id
         Id of the run.
     host, port
@@ -52,6 +56,7 @@ class BrokerProcess:
         pump: OutputPump,
         topology: Topology,
         setup_text: str | None,
+        security: Security,
         run_id: str,
         host: str,
         port: int | None,
@@ -76,7 +81,7 @@ class BrokerProcess:
                     "host": host,
                     "port": port,
                     "or_any_port": or_any_port,
-                    "security": topology.security,
+                    "security": security_to_plain(security),
                     "silence_s": silence_s,
                 }
             ),

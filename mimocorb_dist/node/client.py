@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from mimocorb_dist.errors import RunError, UnreachableError
+from mimocorb_dist.errors import KeysError, RunError, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from mimocorb_dist.wire.security import Security
 
 DEFAULT_BROKER = "tcp://127.0.0.1:5550"
 TIMEOUT_S = 5.0
@@ -40,7 +42,9 @@ def status(broker: str | None = None) -> str:
     return overview_text(overview(broker))
 
 
-def command(name: str, broker: str | None = None, scope: str = "roots") -> str:
+def command(
+    name: str, broker: str | None = None, scope: str = "roots", security: Security | None = None
+) -> str:
     """Have a command carried out.
 
     Parameters
@@ -51,6 +55,8 @@ def command(name: str, broker: str | None = None, scope: str = "roots") -> str:
         Where the broker listens; None takes the run on this machine.
     scope
         ``roots`` or ``all``: which buffers to pause or resume.
+    security
+        How to connect, if that is known.
 
     Returns
     -------
@@ -66,7 +72,7 @@ def command(name: str, broker: str | None = None, scope: str = "roots") -> str:
     RunError
         If it is not clear which run is meant.
     """
-    text: str = _ask(name, broker, scope=scope).field("text", str)
+    text: str = _ask(name, broker, security, scope=scope).field("text", str)
     return text
 
 
@@ -85,22 +91,39 @@ def find_broker() -> str | None:
     return next(iter(runs), None)
 
 
-def _ask(kind: str, broker: str | None, **fields: Any) -> Any:
+def _ask(kind: str, broker: str | None, security: Security | None = None, **fields: Any) -> Any:
     from mimocorb_dist.wire.sockets import ControlClient
 
     address = broker or find_broker()
     timeout_s = TIMEOUT_S if address else _LOCAL_TIMEOUT_S
-    # What security a run has is its own matter: whoever may connect at all may ask.
-    with ControlClient(address or DEFAULT_BROKER, security="none") as client:
-        try:
-            return client.request(kind, timeout_s=timeout_s, **fields)
-        except UnreachableError as error:
-            if address:
-                raise
-            raise UnreachableError(
-                f"no run on this machine, and nobody answers at {DEFAULT_BROKER}; "
-                "name the broker of a run elsewhere with --broker tcp://HOST:PORT"
-            ) from error
+    refusals: list[KeysError] = []
+    for choice in _choices() if security is None else [security]:
+        with ControlClient(address or DEFAULT_BROKER, security=choice) as client:
+            try:
+                return client.request(kind, timeout_s=timeout_s, **fields)
+            except KeysError as error:
+                refusals.append(error)
+            except UnreachableError as error:
+                if address:
+                    raise
+                raise UnreachableError(
+                    f"no run on this machine, and nobody answers at {DEFAULT_BROKER}; "
+                    "name the broker of a run elsewhere with --broker tcp://HOST:PORT"
+                ) from error
+    raise next((refusal for refusal in refusals if refusal.unknown), refusals[0])
+
+
+def _choices() -> list[Security]:
+    """Return how a broker might be protected, to be tried in turn: which keys do not fit is told at once."""
+    from mimocorb_dist.wire.keys import key_path, read_keys
+    from mimocorb_dist.wire.security import Secured
+
+    path = key_path()
+    keys = read_keys(path)
+    if keys.own is None:
+        return ["none"]
+    servers = [keys.own.public, *keys.known.values()]
+    return [*(Secured(str(path), server) for server in servers), "none"]
 
 
 def _cards() -> list[Mapping[str, Any]]:

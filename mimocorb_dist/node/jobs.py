@@ -9,10 +9,14 @@ from mimocorb_dist.links.job import LinkJob
 from mimocorb_dist.topology import LinkPlan, ViewPlan, WorkerPlan
 from mimocorb_dist.workers.job import WorkerJob
 
+from .security import towards_receiver, towards_sender
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from mimocorb_dist.topology import Topology
+    from mimocorb_dist.wire.security import Security
 
     from .rings import RingSet
     from .tasks import Task
@@ -38,7 +42,15 @@ class Order:
 
 
 def order_for(
-    task: Task, topology: Topology, node: str, address: str, run_id: str, run_dir: Path, rings: RingSet
+    task: Task,
+    topology: Topology,
+    node: str,
+    address: str,
+    run_id: str,
+    run_dir: Path,
+    rings: RingSet,
+    security: Security = None,
+    public_keys: Mapping[str, str] | None = None,
 ) -> Order:
     """Return how to start the process of a task.
 
@@ -56,11 +68,20 @@ def order_for(
         The run.
     rings
         The rings of this node.
+    security
+        How this node is protected.
+    public_keys
+        Public key of each node, where the run is protected by keys.
     """
     if isinstance(task.plan, WorkerPlan):
         job = _worker_job(task, task.plan, topology, node, run_id, run_dir, rings)
         return Order("mimocorb_dist.workers", job, (run_id, node, task.name, str(task.number)))
-    job = _link_job(task, task.plan, topology, node, address, run_id, rings)
+    sends = task.kind in ("send", "view-send")
+    if sends:
+        security = towards_receiver(security, task.plan.to_node, public_keys or {})
+    else:
+        security = towards_sender(security, task.plan.from_node, public_keys or {})
+    job = _link_job(task, task.plan, topology, node, address, run_id, rings, security)
     return Order("mimocorb_dist.links", job, (run_id, node, task.name, task.kind))
 
 
@@ -106,6 +127,7 @@ def _link_job(
     address: str,
     run_id: str,
     rings: RingSet,
+    security: Security,
 ) -> str:
     sends = task.kind in ("send", "view-send")
     return LinkJob(
@@ -118,5 +140,5 @@ def _link_job(
         release="read" if isinstance(plan, ViewPlan) else plan.release,
         host=address,
         ports=topology.data_ports,
-        security=topology.security,
+        security=security,
     ).to_json()

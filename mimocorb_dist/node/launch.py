@@ -32,10 +32,12 @@ from .loop import Loop
 from .modes import default_controls
 from .options import Outcome
 from .output import OutputPump
+from .security import security_of, towards_broker
 from .session import NodeSession
 
 if TYPE_CHECKING:
     from mimocorb_dist.topology import Plan, Topology
+    from mimocorb_dist.wire.security import Security
 
     from .options import StartOptions
 
@@ -70,23 +72,35 @@ def run(options: StartOptions) -> Outcome:
     topology = load(
         options.setup, text=options.setup_text, nodes=names
     )  # now the data files of these nodes are looked at, too
+    security = security_of(topology, options.all_nodes)
+    towards = towards_broker(security, topology, names)
     check_target(topology.target_directory)
     for path in abandoned_runtime_directories():
         remove_runtime_directory(path)
     the_plan = plan(topology)
     if shortage := memory_shortage(the_plan, shutil.disk_usage(runtime_root()).free, names):
         raise SetupError(shortage)
-    return _Launch(options, topology, the_plan, names).run()
+    return _Launch(options, topology, the_plan, names, security, towards).run()
 
 
 class _Launch:
     """The nodes that this process plays, and the broker if one of them has it."""
 
-    def __init__(self, options: StartOptions, topology: Topology, the_plan: Plan, names: list[str]) -> None:
+    def __init__(
+        self,
+        options: StartOptions,
+        topology: Topology,
+        the_plan: Plan,
+        names: list[str],
+        security: Security,
+        towards_the_broker: Security,
+    ) -> None:
         self._options = options
         self._topology = topology
         self._plan = the_plan
         self._names = names
+        self._security = security
+        self._towards_the_broker = towards_the_broker
         self._loop = Loop()
         self._address_of_broker: str | None = None  # what is typed may ask for it at once
         self._typing = threading.Lock()
@@ -147,6 +161,7 @@ class _Launch:
             self._pump,
             topology,
             self._options.setup_text,
+            self._security,
             run_id,
             host,
             port,
@@ -184,6 +199,7 @@ class _Launch:
             name,
             self._address(name),
             self._options,
+            self._towards_the_broker,
             outspoken=name == self._spokesman,
             on_over=over,
         )
@@ -227,7 +243,7 @@ class _Launch:
                     raise RunError("the run has not begun: its broker is not there yet")
                 self._end_was_typed = True
                 return "the run has not begun, and will not"
-        return client.command(name, self._address_of_broker, scope)
+        return client.command(name, self._address_of_broker, scope, self._towards_the_broker)
 
     def _broker_ended(self, failure: str | None) -> None:
         for session in self._sessions.values():

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from mimocorb_dist.topology import Plan, Topology
     from mimocorb_dist.wire.messages import Message
+    from mimocorb_dist.wire.security import Security
 
     from .console import Console
     from .loop import Loop, Timer
@@ -65,6 +66,8 @@ class NodeSession:
         Host name or address under which the other nodes reach it.
     options
         What the user asked.
+    security
+        How it is protected, with the broker's key.
     outspoken
         Whether it shows what the broker tells all nodes; of several nodes in one terminal only one does.
     on_over
@@ -81,6 +84,7 @@ class NodeSession:
         name: str,
         address: str,
         options: StartOptions,
+        security: Security,
         *,
         outspoken: bool,
         on_over: Callable[[int], None],
@@ -93,6 +97,7 @@ class NodeSession:
         self._plan = plan
         self._address = address
         self._options = options
+        self._security = security
         self._outspoken = outspoken
         self._on_over = on_over
         self.name = name
@@ -136,7 +141,7 @@ class NodeSession:
         """Call the broker at an address, until it answers."""
         self._broker = broker
         try:
-            self._client = ControlClient(broker, security=self._topology.security)
+            self._client = ControlClient(broker, security=self._security)
         except WireError as error:
             self._end(2, str(error))
             return
@@ -223,6 +228,9 @@ class NodeSession:
             self._send(letter.kind, letter.fields, letter)
         if not self._registered:
             self._ask(now_s)
+            if self._client is not None and (refusal := self._client.refusal()):
+                self._end(NOT_BEGUN, str(refusal))
+                return
         elif self._alone or now_s - self._heard_s < self._patience_s:
             self._report()
         elif self._work is None:
@@ -395,6 +403,8 @@ class NodeSession:
                 run,
                 self._run_id,
                 message.field("limits", dict),
+                self._security,
+                message.field("keys", dict),
                 self,
             )
             self._work.start()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mimocorb_dist.ring.runtime import RuntimeDirectory
     from mimocorb_dist.runs import RunDirectory
     from mimocorb_dist.topology import Plan, Topology
+    from mimocorb_dist.wire.security import Security
 
     from .loop import Loop, Timer
     from .output import OutputPump
@@ -109,6 +110,8 @@ class Work:
         run: RunDirectory,
         run_id: str,
         limits: dict[str, int],
+        security: Security,
+        public_keys: dict[str, str],
         events: WorkEvents,
     ) -> None:
         self._loop = loop
@@ -119,6 +122,8 @@ class Work:
         self._runtime = runtime
         self._run = run
         self._run_id = run_id
+        self._security = security
+        self._public_keys = public_keys
         self._events = events
         self._tasks = tasks_of(plan.nodes[node], plan)
         self.crew = Crew(self._tasks)
@@ -259,7 +264,15 @@ class Work:
     def _start(self, task: Task) -> None:
         self._pending_restarts.pop(task, None)
         order = order_for(
-            task, self._topology, self._node, self._address, self._run_id, self._run.path, self._rings
+            task,
+            self._topology,
+            self._node,
+            self._address,
+            self._run_id,
+            self._run.path,
+            self._rings,
+            self._security,
+            self._public_keys,
         )
         job = self._runtime.path / "jobs" / f"{task.label}.json"
         try:

@@ -36,6 +36,8 @@ def describe(plan: Plan) -> str:
         lines.append(f"data ports {f'{ports[0]} to {ports[1]}' if ports else 'as the system gives them'}")
     if topology.security == "none":
         lines.append("security: none (whoever reaches these hosts can read the data and control the run)")
+    elif topology.on_network:
+        lines.append("security: keys (`mimocorb-node keys show` tells who is known here)")
     lines.append(f"runs go to {topology.target_directory}")
     for node in plan.nodes.values():
         lines += ["", *_node_lines(plan, node)]

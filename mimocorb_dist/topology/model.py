@@ -238,6 +238,13 @@ class Topology:
         """Whether the setup names nodes."""
         return "Nodes" in self.resolved
 
+    @property
+    def on_network(self) -> bool:
+        """Whether nodes are reached over a network; else all run on this machine."""
+        from .hosts import is_loopback
+
+        return any(not is_loopback(node.host) for node in self.nodes.values())
+
     def role_of(self, worker: Worker) -> Role | Literal["processor"]:
         """Return what a worker is to people: its role, or processor if it writes other events than it reads.
 

@@ -168,7 +168,7 @@ class ControlClient(SocketOwner):
         self.address = address
         self._security = security
         self._monitor = Monitor(self.socket)
-        self._refusal: str | None = None
+        self._refusal: KeysError | None = None
         self._count = 0
         self._pushes: deque[Message] = deque()
         # Chosen here so that it outlives connections; those that begin with a zero byte are ZeroMQ's own.
@@ -240,10 +240,10 @@ class ControlClient(SocketOwner):
             if self.socket in ready:
                 return True
             if refusal := self.refusal():
-                raise KeysError(refusal)
+                raise refusal
         return False
 
-    def refusal(self) -> str | None:
+    def refusal(self) -> KeysError | None:
         """Return why the server's keys and those of this client do not fit; None while they may."""
         for happening in self._monitor.events():
             if happening == "connected":
@@ -282,22 +282,23 @@ class ControlClient(SocketOwner):
         self._pushes.append(message)
 
 
-def _refusal(address: str, happening: Happening, security: Security) -> str:
+def _refusal(address: str, happening: Happening, security: Security) -> KeysError:
     """Say why a server has not let this client in, and what to do."""
     if happening == "other mechanism" and isinstance(security, Secured):
-        return (
+        return KeysError(
             f"{address} uses no keys, but this setup does; do all nodes have the same setup? "
             "(`security: none` turns keys off)"
         )
     if happening == "other mechanism":
-        return f"{address} lets only holders of keys in; make one with `mimocorb-node keys new`"
+        return KeysError(f"{address} lets only holders of keys in; make one with `mimocorb-node keys new`")
     if happening == "unknown key" and isinstance(security, Secured):
         own = security.own
-        return (
+        return KeysError(
             f"{address} does not know the key of this machine (fingerprint {fingerprint(own.public)}); "
-            "type there what `mimocorb-node keys show` says here"
+            "type there what `mimocorb-node keys show` says here",
+            unknown=True,
         )
-    return (
+    return KeysError(
         f"{address} has another key than is known here; type here what `mimocorb-node keys show` says there, "
         "if the machine there is the right one"
     )

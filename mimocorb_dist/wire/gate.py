@@ -6,7 +6,6 @@ import atexit
 import itertools
 import logging
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zmq.auth.thread import ThreadAuthenticator
@@ -73,7 +72,7 @@ class _Gate(ThreadAuthenticator):
     def _holders(secured: Secured) -> set[str]:
         if secured.allowed is not None:
             return set(secured.allowed)
-        keys = read_keys(Path(secured.key_file))  # anew each time: keys may have been allowed or forgotten
+        keys = read_keys(secured.path)  # anew each time: keys may have been allowed or forgotten
         return {*keys.known.values(), secured.own.public}
 
     def _tell(self, public: str) -> None:

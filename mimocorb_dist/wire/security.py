@@ -35,6 +35,11 @@ class Secured:
     allowed: tuple[str, ...] | None = None
 
     @property
+    def path(self) -> Path:
+        """Path of the key file."""
+        return Path(self.key_file)
+
+    @property
     def own(self) -> OwnKey:
         """The own key pair.
 
@@ -43,7 +48,7 @@ class Secured:
         KeysError
             If there is none.
         """
-        own = read_keys(Path(self.key_file)).own
+        own = read_keys(self.path).own
         if own is None:
             raise KeysError(f"{self.key_file}: there is no own key; make one with `mimocorb-node keys new`")
         return own
