@@ -52,7 +52,7 @@ class _Gate(ThreadAuthenticator):
 
     async def handle_zap_message(self, msg: list[bytes]) -> None:
         """Note who calls, and decide."""
-        self._address = msg[3].decode(errors="replace") if len(msg) > 3 else "?"
+        self._address = msg[3].decode(errors="replace").removeprefix("::ffff:") if len(msg) > 3 else "?"
         await super().handle_zap_message(msg)
 
     def callback(self, domain: str, key: bytes) -> bool:

@@ -183,13 +183,6 @@ def test_options_that_make_no_sense_are_refused_with_a_remedy(
     assert "Try 'mimocorb-node start --help'" in result.stderr
 
 
-@pytest.mark.parametrize("arguments", [(), ("make",), ("install", "--force", "x")])
-def test_keys_come_later(arguments: tuple[str, ...]) -> None:
-    result = mimocorb_node("keys", *arguments)
-    assert result.returncode == 2
-    assert "later release" in result.stderr
-
-
 @pytest.mark.parametrize("arguments", [("runs", "nowhere"), ("report", "nowhere")])
 def test_directories_that_are_not_there_are_named(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     result = mimocorb_node(*arguments, cwd=tmp_path)

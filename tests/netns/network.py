@@ -36,6 +36,11 @@ class Host:
         """Return a command line that runs on this host."""
         return ["ip", "netns", "exec", self.namespace, *map(str, arguments)]
 
+    @staticmethod
+    def environment(folder: Path) -> dict[str, str]:
+        """Return the environment of programs on this host: its keys are in its folder."""
+        return {**os.environ, "PYTHONUNBUFFERED": "1", "MIMOCORB_KEYS": str(folder / "keys")}
+
     def popen(self, *arguments: object, cwd: Path, log: Path) -> subprocess.Popen[bytes]:
         """Start a program on this host; what it prints goes to a file."""
         with log.open("wb") as output:
@@ -45,7 +50,7 @@ class Host:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env=self.environment(cwd),
             )
 
     def pull_cable(self) -> None:

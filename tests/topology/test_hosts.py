@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mimocorb_dist.errors import TopologyError
+from mimocorb_dist.topology import describe, plan
 
 from .setups import NODES, SETUP
 
@@ -46,12 +47,13 @@ def test_nodes_without_host_or_on_loopback_need_no_security(setup: Callable[[str
     assert setup(text).nodes["daq"].host is None
 
 
-def test_hosts_on_a_network_need_security_none_in_so_many_words(mistakes: Callable[..., None]) -> None:
-    mistakes(
-        "Nodes: {daq: {host: \u00a7192.168.1.10}, storage: {host: \u00a7lab-pc.example.org}}\n" + PLACED,
-        ("node 'daq': host 192.168.1.10 is on a network", "keys", "write 'security: none' at the top level"),
-        "lab-pc.example.org",
-    )
+def test_hosts_on_a_network_have_keys_unless_the_setup_says_none(setup: Callable[[str], Topology]) -> None:
+    nodes = "Nodes: {daq: {host: 192.168.1.10}, storage: {host: lab-pc.example.org}}\n"
+    topology = setup(nodes + PLACED)
+    assert topology.on_network and topology.security is None
+    assert "security: keys" in describe(plan(topology))
+    assert setup(f"security: none\n{nodes}{PLACED}").security == "none"
+    assert not setup("Nodes: {daq: {}, storage: {host: 127.0.0.1}}\n" + PLACED).on_network
 
 
 @pytest.mark.parametrize("value", ["None", "no", "null", "curve", "[none]", "''"])
