@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mimocorb_dist.errors import RefusedError, RunError, UnreachableError, WireError
 from mimocorb_dist.runs import RunDirectory, RunRecord, allot_run_directory
 from mimocorb_dist.runs.overview import OverviewMaker
+from mimocorb_dist.wire.complaints import Complaints
 from mimocorb_dist.wire.letters import Letter, Letters
 
 from .control import COMMANDS, RunControl, State
@@ -84,6 +85,7 @@ class Broker:
         self._next_deaths_s = 0.0
         self._made_s = 0.0
         self._cpu = _CpuMeter()
+        self._complaints = Complaints(log)
         self._farewells: set[str] | None = None
         self._last_word_s = self._read_s = 0.0
 
@@ -160,7 +162,7 @@ class Broker:
         except RefusedError as error:
             self._refuse(request, str(error))
         except WireError as error:
-            log.warning("a %r message cannot be understood: %s", message.kind, error)
+            self._complaints.add(f"a {message.kind!r} message cannot be understood: {error}")
             self._refuse(request, str(error))
 
     def _register(self, request: Request) -> None:
@@ -171,7 +173,7 @@ class Broker:
             self._control.register(registration, time.monotonic())
         except RefusedError as error:
             self._push(request.peer, "rejected", reason=str(error))
-            log.warning("refused: %s", error)
+            self._complaints.add(f"refused: {error}")
             if self._farewells is not None and registration.node in self._farewells:
                 self._farewells.remove(registration.node)
                 self._read_s = time.monotonic() + READ_S

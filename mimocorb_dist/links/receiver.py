@@ -31,6 +31,7 @@ from mimocorb_dist.links.protocol import (
 from mimocorb_dist.links.receiver_state import TELL_S, ReceiverState
 from mimocorb_dist.links.slots import TargetSlots, terms_of
 from mimocorb_dist.ring import METADATA_DTYPE, Ring
+from mimocorb_dist.wire.complaints import Complaints
 from mimocorb_dist.wire.sockets import data_receiver, readable
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class LinkReceiver(End):
         self._kept: deque[tuple[bytes, list[memoryview]]] = deque()  # metadata and data of frames
         self._metadata = b""
         self._looked_round_s = 0.0
+        self._complaints = Complaints(log)
         self._few_slots = ring.slot_count // 16
         self._polled = False  # whether the poller watches the ring
         self._unsent: deque[Send] = deque()  # what a sender that is slow to read has no room for
@@ -182,7 +184,7 @@ class LinkReceiver(End):
             case Finish():
                 self.finished = True
             case TurnedAway(reason=reason):
-                log.warning("refused a sender: %s", reason)
+                self._complaints.add(f"refused a sender: {reason}")
 
     def _send_waiting(self, now_s: float) -> None:
         """Send what waits, to each sender in order; one that is slow to read gets the rest later."""
@@ -196,7 +198,8 @@ class LinkReceiver(End):
             except zmq.Again:
                 slow.add(send.peer)
             except zmq.ZMQError as error:
-                log.info("link %s: the sender cannot be reached (%s)", self.job.link, error)
+                level = logging.INFO if send.peer == self.state.peer else logging.DEBUG  # a stranger has gone
+                log.log(level, "link %s: the sender cannot be reached (%s)", self.job.link, error)
                 self._do(Broken(send.peer), now_s)
                 continue
             if send.peer == self.state.peer or len(self._unsent) < _MOST_UNSENT:  # strangers may never read

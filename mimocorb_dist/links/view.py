@@ -19,6 +19,7 @@ from mimocorb_dist.links.end import FAREWELL_MS, LONGEST_WAIT_S, End
 from mimocorb_dist.links.messages import PART_BYTES, Bye, Done, Frame, Hello, LinkMessage, Look, Refuse
 from mimocorb_dist.links.slots import TargetSlots, terms_of
 from mimocorb_dist.ring import METADATA_DTYPE, BufferObserver, Ring
+from mimocorb_dist.wire.complaints import Complaints
 from mimocorb_dist.wire.messages import SAME_VERSION
 from mimocorb_dist.wire.sockets import data_receiver
 
@@ -158,6 +159,7 @@ class ViewReceiver(End):
         super().__init__(job, status, control)
         self._target = TargetSlots(Ring.open(job.ring))
         self._terms = terms_of(self._target.ring, job.run_id, job.link)
+        self._complaints = Complaints(log)
         self.socket, port = data_receiver(
             job.host, job.ports, max_part_bytes=MAX_PART_BYTES, security=job.security
         )
@@ -191,7 +193,7 @@ class ViewReceiver(End):
             try:
                 self._hear(bytes(peer), messages.decode(bytes(header)), parts)
             except WireError as error:
-                log.warning("view %s: %s", self.job.link, error)
+                self._complaints.add(f"view {self.job.link}: {error}")
         due = now_s - self._asked_s >= (_PATIENCE_S if self._waiting else PERIOD_S)
         if due and self._peer is not None and not self.finished:
             self._asked_s = now_s
@@ -201,7 +203,7 @@ class ViewReceiver(End):
     def _hear(self, peer: bytes, message: LinkMessage, parts: list[memoryview]) -> None:
         if isinstance(message, Hello):
             if difference := self._terms.difference(message.terms):
-                log.warning("view %s: refused a sender: %s", self.job.link, difference)
+                self._complaints.add(f"view {self.job.link}: refused a sender: {difference}")
                 self._send(Refuse(f"view {self.job.link}: {difference}"), peer)
                 return
             self._peer, self._waiting, self._asked_s = peer, False, 0.0

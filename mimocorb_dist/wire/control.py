@@ -12,6 +12,7 @@ import zmq
 
 from mimocorb_dist.errors import KeysError, RefusedError, UnreachableError, WireError
 from mimocorb_dist.wire.base import LOOPBACK, SocketOwner, bind, connect, deadline_after, left_ms, make_socket
+from mimocorb_dist.wire.complaints import Complaints
 from mimocorb_dist.wire.keys import fingerprint
 from mimocorb_dist.wire.messages import MAX_MESSAGE_BYTES, Message, decode, encode
 from mimocorb_dist.wire.monitor import Monitor
@@ -66,6 +67,7 @@ class ControlServer(SocketOwner):
     def __init__(self, host: str = LOOPBACK, port: int | None = None, *, security: Security = None) -> None:
         super().__init__(make_socket(zmq.ROUTER, QUEUE_MESSAGES, MAX_MESSAGE_BYTES))
         self._secured = isinstance(security, Secured)
+        self._complaints = Complaints(log)
         self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self.socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
         self.socket.setsockopt(zmq.SNDTIMEO, 0)
@@ -92,7 +94,7 @@ class ControlServer(SocketOwner):
                 key = str(frames[2].get("User-Id")) if self._secured else ""
                 return Request(parts[0], parts[1], decode(parts[2]), key)
             except WireError as error:
-                log.warning("port %d: %s", self.port, error)
+                self._complaints.add(f"port {self.port}: {error}")
                 self._answer_rubbish(parts, str(error))
         return None
 
