@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from .interface import Interface
 from .layout import Header
@@ -13,11 +15,18 @@ from .tokens import SLOT_MASK
 if TYPE_CHECKING:
     from types import TracebackType
 
+    import numpy.typing as npt
+
     from .ring import Event, Ring
 
 _SHORTEST_WAIT_S = 0.001
 _LONGEST_WAIT_S = 0.02
 _ATTEMPTS = 1000
+
+
+def _copied(data: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Copy data as bytes: numpy copies records field by field, which takes many times as long."""
+    return data.view(np.uint8).copy().view(data.dtype)
 
 
 class BufferObserver(Interface):
@@ -47,7 +56,7 @@ class BufferObserver(Interface):
             if not published_ns:
                 return None
             metadata, data = self._view(slot)
-            event = metadata.copy(), data.copy()
+            event = metadata.copy(), _copied(data)
             fence()
             # The moment changes before a writer touches the slot, and never comes back.
             if self.ring.table.published[slot] == published_ns:

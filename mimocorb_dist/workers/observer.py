@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 from .stopping import WorkerStop
@@ -13,8 +14,14 @@ if TYPE_CHECKING:
     from .io import Data, Metadata
 
 
+SHORTEST_INTERVAL_S = 0.01
+
+
 class Observer(Template):
-    """Look at the latest event of the only observed buffer, as often as wanted.
+    """Look at the latest event of the only observed buffer, at most 100 times a second.
+
+    Without that limit an observer would take a core for itself, and so slow down those that it only looks
+    at. Who needs more uses ``io.observe[0]``.
 
     Examples
     --------
@@ -37,8 +44,12 @@ class Observer(Template):
         io = self.io
         observer: Any = self.observe[0]
         self._begin()
+        next_s = 0.0
         try:
             while not io.stop.requested:
+                if (wait_s := next_s - monotonic()) > 0:
+                    sleep(wait_s)
+                next_s = monotonic() + SHORTEST_INTERVAL_S
                 with observer as (metadata, data):
                     if data is None:
                         break

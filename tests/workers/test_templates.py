@@ -22,7 +22,7 @@ from mimocorb_dist import (
     SetupError,
     UfuncError,
 )
-from mimocorb_dist.ring import BufferReader
+from mimocorb_dist.ring import BufferReader, BufferWriter
 from mimocorb_dist.workers.places import describe_error
 from tests.support import eventually
 from tests.workers.harness import PAIR, SUM, Bench, contents, counters, feed, worker_io
@@ -431,6 +431,22 @@ def test_an_observer_sees_the_latest_event_and_none_at_the_end(bench):
     assert next(generator) == (None, None)
     assert list(generator) == []
     assert counters(raw) == [0, 1, 2], "an observer takes nothing"
+
+
+def test_an_observer_does_not_take_a_core_for_itself(bench):
+    raw = bench.ring()
+    writer = BufferWriter(raw)
+    generator = Observer(worker_io(observes=[raw]))()
+    start_s = time.monotonic()
+    for number in range(6):
+        writer.put(np.zeros(raw.spec.data_length, raw.spec.data_dtype), number, 0.0, 0.0)
+        _, metadata = next(generator)
+        assert metadata["counter"][0] == number
+        with BufferReader(raw):
+            pass
+    assert time.monotonic() - start_s >= 5 * 0.01
+    writer.close()
+    assert next(generator) == (None, None)
 
 
 def test_is_alive_until_the_stream_has_ended(bench):
