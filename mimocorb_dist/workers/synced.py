@@ -77,6 +77,8 @@ class SyncedFile:
             if self._closing.wait(self._interval_s):
                 return
             self._unsynced.clear()
+            if self._closing.is_set():  # `close` may have set both since: nobody else would wake us
+                return
             try:
                 os.fsync(self._file.fileno())
             except OSError as error:  # told by the next write

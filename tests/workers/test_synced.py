@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,6 +38,35 @@ def test_the_end_comes_to_the_disk_at_once(tmp_path: Path, syncs: list[int]) -> 
     file.close()
     file.close()
     assert len(syncs) == 1
+
+
+class _Counting(threading.Event):
+    """Counts how often it is set."""
+
+    count = 0
+
+    def set(self) -> None:
+        super().set()
+        self.count += 1
+
+
+def test_closing_ends_when_an_interval_is_just_over(tmp_path: Path) -> None:
+    """The thread has found that nobody closes, and does not know yet that somebody does."""
+    file = SyncedFile((tmp_path / "rows").open("wb"), 0.001)
+    unsynced = file._unsynced = _Counting()
+
+    class Late(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002 (the signature of Event)
+            super().wait()
+            eventually(lambda: unsynced.count == 2)  # by `write`, and by `close`
+            return False
+
+    file._closing = Late()
+    file.write(b"all")
+    closing = threading.Thread(target=file.close, daemon=True)
+    closing.start()
+    closing.join(5.0)
+    assert not closing.is_alive()
 
 
 def test_without_an_interval_each_write_waits_for_the_disk(tmp_path: Path, syncs: list[int]) -> None:
