@@ -198,11 +198,13 @@ def test_a_killed_reader_and_a_killed_writer_harm_nothing(tmp_path):
             held, begun, total = (multiprocessing.Value("i", 0) for _ in range(3))
             holder = multiprocessing.Process(target=hold, args=(group, held))
             half_writer = multiprocessing.Process(target=half, args=(buffer.new_writer(), begun))
-            for process in holder, half_writer:
-                process.start()
+            half_writer.start()
+            while not begun.value:
+                time.sleep(0.005)
+            holder.start()
             writer = multiprocessing.Process(target=write, args=(buffer.new_writer(), 50))
             writer.start()
-            while not (held.value and begun.value):
+            while not held.value:
                 time.sleep(0.005)
             holder.kill()
             half_writer.kill()

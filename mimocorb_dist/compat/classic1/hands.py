@@ -64,7 +64,7 @@ class Hand(Generic[E]):
 
     def drop(self, *, failed: bool = False) -> None:
         """Give back all that is held: an event is done with unless that failed; an empty slot is free."""
-        if self._pid != os.getpid():  # a parent's, before a fork
+        if self._pid != os.getpid() or self not in _hands:  # a parent's, before a fork, or dropped before
             return
         _hands.discard(self)
         if isinstance(self.end, BufferReader):
