@@ -204,7 +204,7 @@ def test_a_top_level_key_that_looks_mistyped_is_a_warning(
 
 def test_all_mistakes_come_at_once_in_the_order_of_the_file(mistakes: Callable[..., None]) -> None:
     mistakes(
-        "Nodes: {daq: {host: \u00a7192.168.1.10}}\n"
+        "Nodes: {daq: {host: \u00a7192.168.1.10:22}}\n"
         "Buffers:\n"
         "  raw: {slot_count: \u00a70, data_length: \u00a7x, data_dtype: {ch1: \u00a7flaot}, \u00a7foo: 1}\n"
         "Workers:\n  \u00a7take: {node: daq, sinks: [raw]}\n"
