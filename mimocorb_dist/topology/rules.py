@@ -163,8 +163,9 @@ def _check_use(findings: Findings, setup: SetupDraft) -> None:
             findings.mistake(buffer.place, what, terms.write.format(buffer=name))
         if name in read:
             continue
-        if name in observed:
-            what = f"no {terms.worker} reads buffer '{name}', it is only observed"
+        if name in observed or terms.free_buffers:
+            only = "only observed" if name in observed else "only written"
+            what = f"no {terms.worker} reads buffer '{name}', it is {only}"
             findings.warn(buffer.place, what, "its events are released as soon as they are written")
         else:
             what = f"no {terms.worker} reads buffer '{name}', so it would fill up and stop the run"

@@ -24,7 +24,7 @@ class Terms:
     free_workers
         Whether there may be workers without any buffer.
     free_buffers
-        Whether a buffer that nobody uses is only odd.
+        Whether a buffer that nobody uses, or nobody reads, is only odd.
     """
 
     worker: str

@@ -401,3 +401,14 @@ def test_killed_functions_lose_and_double_nothing(tmp_path):
     assert 1 <= content["workers"]["Fkt_2"]["restarts"] <= 3
     assert rows(tmp_path, "RB_1") == [(number, 2.0 * number) for number in range(1, 601)]
     assert sorted(set(rows(tmp_path, "RB_2"))) == [(number, float(number)) for number in range(1, 601, 2)]
+
+
+def test_a_buffer_that_nobody_reads_is_never_full(tmp_path):
+    without = re.sub(r"  - Fkt_3: .*\n", "", SETUP).replace("Fkt_4", "Fkt_3")
+    with started(write_setup(tmp_path, without, SOURCE="events: 300")) as run:
+        run.ends(0)
+    content = record(tmp_path)
+    assert content["run"]["quality"] == "GOOD", content["run"]["reasons"]
+    assert content["buffers"]["RB_2"]["written"] == 150
+    assert len(rows(tmp_path, "RB_1")) == 300
+    assert_balanced(content)

@@ -128,11 +128,6 @@ def test_one_mistake(mistakes: Callable[..., None], old: str, new: str, words: t
     mistakes(text, words)
 
 
-def test_buffers_whose_events_go_nowhere(mistakes: Callable[..., None]) -> None:
-    text = replaced("  - RB_2:", f"  - {M}RB_2:").replace("RB_assign: {RB_2: read}", "RB_assign: {}")
-    mistakes(text, ("no function reads buffer 'RB_2'", "rbDrain", "'RB_2: read'"))
-
-
 def test_buffers_whose_events_come_from_nowhere(mistakes: Callable[..., None]) -> None:
     text = replaced("  - RB_2:", f"  - {M}RB_2:").replace("{RB_2: write, RB_1: read}", "{RB_1: read}")
     mistakes(text, ("no function writes buffer 'RB_2'", "'RB_2: write'"))

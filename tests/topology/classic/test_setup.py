@@ -209,6 +209,11 @@ def test_several_importers_with_several_processes_are_odd(warnings: Callable[...
     warnings(text, "function 'Fkt_1' imports with 2 processes")
 
 
+def test_a_buffer_that_is_only_written_is_odd(warnings: Callable[..., None]) -> None:
+    text = SETUP.replace("  - RB_2:", "  - \u00a7RB_2:").replace("RB_assign: {RB_2: read}", "RB_assign: {}")
+    warnings(text, ("no function reads buffer 'RB_2', it is only written", "released as soon as"))
+
+
 def test_an_observed_buffer_needs_no_reader(warnings: Callable[..., None]) -> None:
     text = SETUP.replace("  - RB_2:", "  - \u00a7RB_2:").replace(
         "RB_assign: {RB_2: read}", "RB_assign: {RB_2: observe}"
