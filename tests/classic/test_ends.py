@@ -1,4 +1,7 @@
-"""Nothing is lost at an end that comes early: stop with a backlog, after some events or some time."""
+"""Nothing is lost at an end that comes early: stop with a backlog, after some events or some time.
+
+The great runs have two processes for one function of each kind.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,19 @@ from tests.support import mimocorb_node
 SLOTS = 128
 """In the first buffer, which is full when its reader takes its time."""
 PAUSE_S = 1.0
+MAX_EVENTS = 2000
+PARALLEL_1 = (2, 3, 4, 5, 7)
+PARALLEL_2 = ("record", "choose", "keep", "analyse", "peaks", "table", "export")
 
 
 def endless_1(setup):
-    """Let the source of version 1 go on, and its first reader take 4 ms for an event."""
+    """Let the source of version 1 go on, and its first readers take 8 ms for an event."""
 
     def changes(document):
         version_1.without_observers(document)
         document["RingBuffer"][0]["RB_1"]["number_of_slots"] = SLOTS
+        for index in PARALLEL_1:
+            function(document, index)["num_process"] = 2
 
     change(setup, changes)
     change(
@@ -30,7 +38,7 @@ def endless_1(setup):
         lambda config: (
             config.update(general={}),
             config["waveforms"].update(events=10**9, pause_s=0.0005),
-            config["parameters"].update(takes_s=0.004),
+            config["parameters"].update(takes_s=0.008),
         ),
     )
 
@@ -39,8 +47,10 @@ def endless_2(setup):
     def changes(document):
         version_2.without_observers(document)
         document["Buffers"]["recorded"]["slot_count"] = SLOTS
+        for name in PARALLEL_2:
+            document["Workers"][name]["number_of_processes"] = 2
         document["Workers"]["source"]["config"] = {"events": 10**9, "pause_s": 0.0005}
-        document["Workers"]["choose"]["config"] = {"takes_s": 0.004}
+        document["Workers"]["choose"]["config"] = {"takes_s": 0.008}
 
     change(setup, changes)
 
@@ -69,14 +79,14 @@ def stopped_1(tmp_path_factory):
 def test_version_1_loses_nothing_when_stopped_with_a_backlog(stopped_1):
     stopped_1.assert_good()
     assert stopped_1.buffers["RB_1"]["max_fill"] > 0.5
-    version_1.assert_outputs(stopped_1.directory, range(1, stopped_1.buffers["RB_1"]["written"] + 1))
+    version_1.assert_outputs(stopped_1.directory, range(1, stopped_1.buffers["RB_1"]["written"] + 1), 2)
 
 
 def test_the_source_of_version_1_waits_in_a_pause(stopped_1):
     """So all counters are there, and between the times of two lies the pause."""
     assert stopped_1.buffers["RB_1"]["discarded_while_paused"] == 0
     lines, _ = version_1.read_sums(stopped_1.directory)
-    times_s = [line[1] for line in lines if line[0] % 2]
+    times_s = sorted(line[1] for line in lines if line[0] % 2)
     *steps_s, longest_s = sorted(after - before for before, after in itertools.pairwise(times_s))
     assert longest_s > 0.9 * PAUSE_S > steps_s[-1]
 
@@ -111,39 +121,51 @@ def test_version_1_ends_after_runtime(tmp_path):
     assert 0.5 < float(answers[-1][2]) - float(answers[0][2]) < 5
 
 
-@pytest.fixture(scope="module")
-def stopped_2(tmp_path_factory):
-    """Version 2: paused, resumed, and stopped with a backlog."""
-    setup = copy_of("version_2", tmp_path_factory.mktemp("stopped")) / "setup.yaml"
+def test_version_2_loses_nothing_when_stopped_with_a_backlog(tmp_path):
+    setup = copy_of("version_2", tmp_path) / "setup.yaml"
     endless_2(setup)
     with started(setup) as process:
-        process.until("raw", 50)
-        command(process, "pause")
-        time.sleep(PAUSE_S)
-        command(process, "resume")
         process.until("recorded", SLOTS + 50)
         process.interrupt()
         output = process.ends(0)
-    return result(setup, output, "results")
+    run = result(setup, output, "results")
+    run.assert_good()
+    assert run.buffers["recorded"]["max_fill"] > 0.5
+    version_2.assert_outputs(run.directory, range(run.buffers["raw"]["written"]), 2)
 
 
-def test_version_2_loses_nothing_when_stopped_with_a_backlog(stopped_2):
-    stopped_2.assert_good()
-    assert stopped_2.buffers["recorded"]["max_fill"] > 0.5
-    lines, _ = version_2.read_lines(stopped_2.directory, "sums*.csv", ",")
-    assert len(lines) == stopped_2.buffers["raw"]["written"]
-
-
-def test_the_source_of_version_2_goes_on_in_a_pause(stopped_2):
-    """Its events are counted, and nobody gets them."""
-    assert stopped_2.buffers["raw"]["discarded_while_paused"] > 0
-
-
-def test_version_2_ends_after_a_number_of_events(tmp_path):
-    setup = copy_of("version_2", tmp_path) / "by_hand.yaml"
+@pytest.fixture(scope="module")
+def paused_2(tmp_path_factory):
+    """Version 2: paused, resumed, and ended after a number of events."""
+    setup = copy_of("version_2", tmp_path_factory.mktemp("paused")) / "by_hand.yaml"
     change(setup, lambda document: document["Workers"]["write"]["config"].update(events=10**9))
-    run = completed(setup, "--max-events", "120")
-    written = run.buffers["raw"]["written"]
-    assert 120 <= written < 2000
+    with started(setup, "--max-events", str(MAX_EVENTS)) as process:
+        process.until("raw", 20)
+        command(process, "pause")
+        time.sleep(PAUSE_S)
+        command(process, "resume")
+        output = process.ends(0)
+    run = result(setup, output)
+    run.assert_good()
+    return run
+
+
+def written_by_hand(run):
     events = json.loads((run.directory / "read.json").read_text())["events"]
-    assert [event[0] for event in events] == [2 * n for n in range(written) for _ in range(2)]
+    numbers = [int(event[0]) // 2 for event in events[::2]]
+    assert numbers == [int(event[0]) // 2 for event in events[1::2]]
+    return numbers
+
+
+def test_version_2_ends_after_a_number_of_events(paused_2):
+    assert MAX_EVENTS <= len(written_by_hand(paused_2)) < MAX_EVENTS + 1000
+
+
+def test_the_source_of_version_2_goes_on_in_a_pause(paused_2):
+    """What it gives then is counted and dropped; nothing else is missing, and the order is kept."""
+    numbers = written_by_hand(paused_2)
+    discarded = paused_2.buffers["raw"]["discarded_while_paused"]
+    assert discarded > 0.3 * PAUSE_S / 0.002
+    steps = [after - before for before, after in itertools.pairwise(numbers)]
+    assert numbers[0] == 0
+    assert sorted(steps) == [1] * (len(steps) - 1) + [discarded + 1]
