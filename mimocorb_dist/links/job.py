@@ -39,6 +39,8 @@ class LinkJob:
         Receiver: first and last TCP port that may be used; None takes any free one.
     address
         Sender: where the receiver listens, if known already; else ``{"do": "go", "address": ...}`` tells.
+    previous
+        Process ids of ends that were killed, in whose place this one goes on.
     security
         None (only this machine), "none", or keys and whose the other end must have.
     log_level
@@ -56,6 +58,7 @@ class LinkJob:
     ports: tuple[int, int] | None = None
     address: str | None = None
     security: Security = None
+    previous: tuple[int, ...] = ()
     log_level: str = "INFO"
 
     def to_json(self) -> str:
@@ -75,6 +78,7 @@ class LinkJob:
         try:
             values = json.loads(text)
             values["ring"] = Path(values["ring"])
+            values["previous"] = tuple(values.get("previous") or ())
             values["security"] = security_from_plain(values.get("security"))
             if values.get("ports") is not None:
                 first, last = values["ports"]

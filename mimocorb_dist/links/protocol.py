@@ -113,9 +113,10 @@ class Store:
     """Receiver: copy events to these slots and publish them.
 
     They are those from number `offset` on in the oldest frame that is kept; if they are its `last`, the frame
-    is done with.
+    is done with. The first of them has the sequence number `first`.
     """
 
+    first: int
     offset: int
     slots: Numbers
     last: bool

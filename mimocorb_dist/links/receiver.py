@@ -13,6 +13,7 @@ from mimocorb_dist.errors import WireError
 from mimocorb_dist.links import messages
 from mimocorb_dist.links.connection import MAX_PART_BYTES
 from mimocorb_dist.links.end import FAREWELL_MS, LONGEST_WAIT_S, End
+from mimocorb_dist.links.ledger import Entry, Ledger, ledger_path
 from mimocorb_dist.links.protocol import (
     Broken,
     CloseRing,
@@ -70,6 +71,8 @@ class LinkReceiver(End):
         self._target = TargetSlots(Ring.open(job.ring))
         ring = self._target.ring
         self.state = ReceiverState(terms_of(ring, job.run_id, job.link), ring.slot_count, job.release)
+        self._ledger = Ledger(ledger_path(job.ring, job.link, job.kind), ring)
+        self._go_on_from(job.previous)
         self.socket, port = data_receiver(
             job.host, job.ports, max_part_bytes=MAX_PART_BYTES, security=job.security
         )
@@ -81,8 +84,29 @@ class LinkReceiver(End):
         self._complaints = Complaints(log)
         self._few_slots = ring.slot_count // 16
         self._polled = False  # whether the poller watches the ring
+        self._noted = (0, 0, 0, 0)
         self._unsent: deque[Send] = deque()  # what a sender that is slow to read has no room for
         self.say("bound", port=port)
+
+    def _go_on_from(self, previous: tuple[int, ...]) -> None:
+        """Take over what ends have left that were killed."""
+        ledger = self._ledger
+        self.state.restore(
+            (ledger[Entry.INCARNATION], ledger[Entry.ATTEMPT]),
+            ledger[Entry.STORED],
+            *ledger.held(),
+            ledger[Entry.DROPPED],
+            closed=any(self._target.ring.has_closed(pid) for pid in previous),
+        )
+
+    def _note(self) -> None:
+        """Note where this end stands, for one that goes on if it is killed."""
+        state, ledger = self.state, self._ledger
+        now = (*state.greeting, state.stored, state.dropped)
+        if now != self._noted:
+            self._noted = now
+            ledger[Entry.INCARNATION], ledger[Entry.ATTEMPT] = state.greeting
+            ledger[Entry.STORED], ledger[Entry.DROPPED] = state.stored, state.dropped
 
     def counts(self) -> dict[str, Any]:
         """Return what is reported once a second."""
@@ -112,6 +136,7 @@ class LinkReceiver(End):
             self._do(Tick(), now_s)
         self._watch_ring(self.state.wanted > 0)
         self._send_waiting(now_s)
+        self._note()  # before the sender is told
         if not any(send.peer == self.state.peer for send in self._unsent):
             for action in self.state.flush(now_s):
                 self._act(action, now_s)
@@ -168,12 +193,15 @@ class LinkReceiver(End):
     def _act(self, action: ReceiverAction, now_s: float) -> None:
         match action:
             case Send():
+                if isinstance(action.message, messages.Welcome):
+                    self._note()  # events of this sender may follow at once
                 self._unsent.append(action)
                 self._send_waiting(now_s)
             case Keep():
                 self._kept.append((self._metadata, self._data))
-            case Store(offset=offset, slots=slots, last=last):
+            case Store(first=first, offset=offset, slots=slots, last=last):
                 metadata, data = self._kept[0]
+                self._ledger.note_storing(slots, first)
                 self._target.store(slots, metadata, data, offset)
                 if last:
                     self._kept.popleft()

@@ -87,6 +87,46 @@ class ReceiverState:
         self._greeting = (0, 0)
         self._done_s: float | None = None
 
+    def restore(
+        self,
+        greeting: tuple[int, int],
+        stored: int,
+        slots: Numbers,
+        sequences: Numbers,
+        dropped: int,
+        *,
+        closed: bool,
+    ) -> None:
+        """Go on where a process that was killed has stopped.
+
+        What had arrived and was not stored has gone with it; the sender still has it.
+
+        Parameters
+        ----------
+        greeting
+            The sender's incarnation, and its attempt that was greeted last.
+        stored
+            Events that have been stored or dropped.
+        slots, sequences
+            Slots that hold events of this link which are not released, and their numbers.
+        dropped
+            Events that were dropped.
+        closed
+            Whether the ring's stream has been ended.
+        """
+        self._greeting = greeting
+        if closed:
+            self.closed, self.total = True, stored
+        self.received = self.stored = self._told = stored
+        self.dropped = dropped
+        if self.release == "read":
+            self._sequence_of[slots] = sequences
+
+    @property
+    def greeting(self) -> tuple[int, int]:
+        """The sender's incarnation, and its attempt that was greeted last."""
+        return self._greeting
+
     @property
     def wanted(self) -> int:
         """How many slots are to be reserved as soon as they are free."""
@@ -211,14 +251,15 @@ class ReceiverState:
                 self._free.appendleft(slots[count:])
                 slots = slots[:count]
             self._free_count -= count
-            sequences = np.arange(self.stored, self.stored + count, dtype=np.int64)
+            first = self.stored
+            sequences = np.arange(first, first + count, dtype=np.int64)
             if self.release == "read":
                 self._sequence_of[slots] = sequences
             else:
                 self._released.append(sequences)
             self.stored += count
             last = self.stored == self._kept[0]
-            actions.append(Store(self._offset, slots, last))
+            actions.append(Store(first, self._offset, slots, last))
             self._offset += count
             if last:
                 self._kept.popleft()

@@ -14,6 +14,7 @@ from mimocorb_dist.errors import LinkError
 from mimocorb_dist.links import messages
 from mimocorb_dist.links.connection import Connection
 from mimocorb_dist.links.end import FAREWELL_MS, LONGEST_WAIT_S, End
+from mimocorb_dist.links.ledger import Entry, Ledger, ledger_path
 from mimocorb_dist.links.pace import Pace
 from mimocorb_dist.links.protocol import (
     Broken,
@@ -28,7 +29,7 @@ from mimocorb_dist.links.protocol import (
     Taken,
     Tick,
 )
-from mimocorb_dist.links.sender_state import Phase, SenderState
+from mimocorb_dist.links.sender_state import Counts, Phase, SenderState
 from mimocorb_dist.links.slots import SourceSlots, terms_of
 from mimocorb_dist.ring import EndOfStream, Ring
 
@@ -58,10 +59,13 @@ class LinkSender(End):
         super().__init__(job, status, control)
         self._source = SourceSlots(Ring.open(job.ring), job.group)
         ring = self._source.ring
-        # Incarnation 0 means nobody.
+        self._ledger = Ledger(ledger_path(job.ring, job.link, job.kind), ring)
+        if self._ledger[Entry.INCARNATION] == 0:  # that means nobody
+            self._ledger[Entry.INCARNATION] = secrets.randbits(48) + 1
         self.state = SenderState(
-            terms_of(ring, job.run_id, job.link), secrets.randbits(48) + 1, ring.slot_count
+            terms_of(ring, job.run_id, job.link), self._ledger[Entry.INCARNATION], ring.slot_count
         )
+        self._go_on_from(job.previous)
         self._pace = Pace(self.state.frame_events, ring.slot_count)
         self._connection: Connection | None = None
         self._address: str | None = job.address
@@ -69,6 +73,37 @@ class LinkSender(End):
         self._looked_round_s = 0.0
         self._broken_s: float | None = None
         self._polled = False  # whether the poller watches the ring
+        self._noted = self.state.counts
+
+    def _go_on_from(self, previous: tuple[int, ...]) -> None:
+        """Take over what ends have left that were killed."""
+        ledger, columns = self._ledger, self._source.columns
+        slots, sequences = ledger.leased(columns)
+        for pid in previous:
+            self._source.reader.inherit(pid, slots)
+        self.state.restore(
+            ledger[Entry.TAKEN],
+            slots,
+            sequences,
+            Counts(
+                # It may have been killed before it noted the last one.
+                ledger[Entry.ATTEMPT] + 1,
+                ledger[Entry.WELCOMES],
+                ledger[Entry.SENT],
+                ledger[Entry.RESENT],
+                ledger[Entry.BYTES],
+            ),
+        )
+        self.finished = bool(ledger[Entry.DONE])
+
+    def _note_counts(self) -> None:
+        """Note what has been counted, for an end that goes on if this one is killed."""
+        counts, ledger = self.state.counts, self._ledger
+        if counts != self._noted:
+            self._noted = counts
+            ledger[Entry.ATTEMPT], ledger[Entry.WELCOMES] = counts.attempts, counts.welcomes
+            ledger[Entry.SENT], ledger[Entry.RESENT] = counts.sent, counts.resent
+            ledger[Entry.BYTES] = counts.bytes
 
     def counts(self) -> dict[str, Any]:
         """Return what is reported once a second."""
@@ -109,6 +144,7 @@ class LinkSender(End):
             self.state.window.competing = self._source.competing
             self._do(Tick(), now_s)
         self._take(now_s)
+        self._note_counts()
 
     def _connect_if_due(self, now_s: float) -> None:
         if self._connect_s is None or self._address is None or now_s < self._connect_s:
@@ -126,6 +162,7 @@ class LinkSender(End):
                 self._do(Exhausted(), now_s)
             else:
                 if len(slots):
+                    self._ledger.note_taken(slots, self.state.taken, self._source.columns)
                     self._do(Taken(slots), now_s)
                     if pause_s := self._pace.pause_s(len(slots), room, now_s):
                         time.sleep(pause_s)
@@ -162,6 +199,8 @@ class LinkSender(End):
     def _act(self, action: SenderAction, now_s: float) -> None:
         match action:
             case Send(message=message, slots=slots):
+                if isinstance(message, messages.Bye):
+                    self._ledger[Entry.DONE] = 1
                 self._send(message, slots, now_s)
             case Release(slots=slots):
                 self._source.release(slots)

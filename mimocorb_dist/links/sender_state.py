@@ -8,7 +8,9 @@ one connection events go out in ascending order without a gap.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,6 +66,17 @@ class Phase(Enum):
     OVER = "over"
 
 
+@dataclass(frozen=True)
+class Counts:
+    """What a sender counts: connections tried and made, events sent and sent again, bytes sent."""
+
+    attempts: int = 0
+    welcomes: int = 0
+    sent: int = 0
+    resent: int = 0
+    bytes: int = 0
+
+
 class SenderState:
     """The sending end of a link.
 
@@ -111,6 +124,33 @@ class SenderState:
         largest = min(FRAME_BYTES // (terms.stride + METADATA_BYTES), PART_BYTES // METADATA_BYTES)
         self.frame_events = max(1, largest)
         self._flight_events = max(2, FLIGHT_BYTES // terms.stride)
+
+    def restore(self, taken: int, slots: Numbers, sequences: Numbers, counts: Counts) -> None:
+        """Go on where a process that was killed has stopped.
+
+        Parameters
+        ----------
+        taken
+            Events taken from the ring.
+        slots, sequences
+            Slots of the events that are leased, and their numbers, ascending.
+        counts
+            What it had counted.
+        """
+        begins = [0, *(np.flatnonzero(np.diff(sequences) != 1) + 1).tolist(), len(sequences)]
+        for begin, end in pairwise(begins):
+            if end > begin:
+                self.leases.add(int(sequences[begin]), slots[begin:end])
+        self.taken = taken
+        self.arrived = self.stored = int(sequences[0]) if len(sequences) else taken
+        self._attempt, self._welcomes = counts.attempts, counts.welcomes
+        self.sent, self.resent = min(counts.sent, taken), counts.resent
+        self.acknowledged, self.bytes = taken - len(sequences), counts.bytes
+
+    @property
+    def counts(self) -> Counts:
+        """What is counted, and outlives the process."""
+        return Counts(self._attempt, self._welcomes, self.sent, self.resent, self.bytes)
 
     @property
     def reconnects(self) -> int:
@@ -173,10 +213,8 @@ class SenderState:
         )
 
     def _welcome(self, message: Welcome, now_s: float) -> list[SenderAction]:
-        if (
-            not self.arrived <= message.next <= self.taken
-            or not self.stored <= message.stored <= message.next
-        ):
+        # A receiver that was killed has lost what had arrived and was not stored.
+        if not self.stored <= message.stored <= message.next <= self.taken:
             return self._fail(
                 f"the receiver expects event {message.next}, but {self.arrived} of {self.taken} had arrived "
                 "before; was it started anew? Start the whole run anew"

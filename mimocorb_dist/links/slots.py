@@ -18,6 +18,8 @@ from mimocorb_dist.ring import METADATA_DTYPE, BufferReader, BufferWriter, EndOf
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mimocorb_dist.ring.table import GroupColumns
+
 Bytes: TypeAlias = memoryview | bytes
 
 _ASCENDING = np.arange(1 << 16, dtype=np.int64)
@@ -82,6 +84,11 @@ class SourceSlots(_Rows):
         super().__init__(ring)
         self.reader = BufferReader(ring, group)
         self._spare: Run | None = None
+
+    @property
+    def columns(self) -> GroupColumns:
+        """The reader group's columns of the slot table."""
+        return self.ring.table.groups[self.ring.group_index(self.reader.group)]
 
     def take(self, limit: int) -> Numbers:
         """Take up to `limit` events without waiting.

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MAX_BARREN_DEATHS = 3
 """A process that was killed so often in a row without handling an event is not started again."""
+MAX_BARREN_LINK_DEATHS = 20
+"""The same for an end of a link, which may have had nothing to carry."""
 MAX_RESTARTS = 1000
 TOLD_AGAIN = (2, 3, 10, 100, 1000)
 """Which of a worker's failures for the same reason are told, after the first one."""
@@ -154,8 +156,9 @@ class Crew:
     def _count(self, member: _Member, message: Mapping[str, Any]) -> None:
         counts = {name: value for name, value in message.items() if name != "state"}
         member.counts |= counts
-        if counts.get("events", 0) > member.events:
-            member.events = counts["events"]
+        events = counts.get("events", counts.get("sent", counts.get("received", 0)))
+        if events > member.events:
+            member.events = events
             member.barren_deaths = member.barren_failures = member.failures = 0
 
     def let_go(self, task: Task) -> None:
@@ -285,7 +288,9 @@ class Crew:
     def _begin_again(self, member: _Member) -> None:
         self._restarts[member.task.name] += 1
         self._past_events[member.task.name] += member.events
-        member.phase, member.events, member.said_finished = Phase.STARTING, 0, False
+        member.phase, member.said_finished = Phase.STARTING, False
+        if member.task.kind == "worker":  # ends of links go on counting
+            member.events = 0
         member.failure, member.traceback = None, ""
 
     def _killed(self, member: _Member, number: int, time: str) -> Restart | Gone:
@@ -294,12 +299,9 @@ class Crew:
         what = f"was killed ({signal_name(number)})"
         why = f"{_kind(task)} {task.label} {what}{at(time)}"
         member.barren_deaths += 1
-        can_restart = member.went and task.kind == "worker" and not task.is_importer
-        if (
-            can_restart
-            and member.barren_deaths < MAX_BARREN_DEATHS
-            and self._restarts[task.name] < MAX_RESTARTS
-        ):
+        can_restart = member.went and not task.is_importer
+        most = MAX_BARREN_DEATHS if task.kind == "worker" else MAX_BARREN_LINK_DEATHS
+        if can_restart and member.barren_deaths < most and self._restarts[task.name] < MAX_RESTARTS:
             self._ends[task.name].add(task.label, what, time)
             self._begin_again(member)
             return Restart(BACK_OFF_S[min(member.barren_deaths - 1, len(BACK_OFF_S) - 1)], why, why)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mimocorb_dist.links.job import LinkJob
@@ -51,6 +51,9 @@ def order_for(
     rings: RingSet,
     security: Security = None,
     public_keys: Mapping[str, str] | None = None,
+    *,
+    port: int | None = None,
+    previous: tuple[int, ...] = (),
 ) -> Order:
     """Return how to start the process of a task.
 
@@ -72,6 +75,10 @@ def order_for(
         How this node is protected.
     public_keys
         Public key of each node, where the run is protected by keys.
+    port
+        Where the link receiver listened that this one takes the place of.
+    previous
+        Processes of an end of a link that were killed, in whose place this one goes on.
     """
     if isinstance(task.plan, WorkerPlan):
         job = _worker_job(task, task.plan, topology, node, run_id, run_dir, rings)
@@ -81,8 +88,9 @@ def order_for(
         security = towards_receiver(security, task.plan.to_node, public_keys or {})
     else:
         security = towards_sender(security, task.plan.from_node, public_keys or {})
-    job = _link_job(task, task.plan, topology, node, address, run_id, rings, security)
-    return Order("mimocorb_dist.links", job, (run_id, node, task.name, task.kind))
+    link = _link_job(task, task.plan, topology, node, address, run_id, rings, security)
+    link = replace(link, previous=previous, ports=link.ports if port is None else (port, port))
+    return Order("mimocorb_dist.links", link.to_json(), (run_id, node, task.name, task.kind))
 
 
 def _worker_job(
@@ -128,7 +136,7 @@ def _link_job(
     run_id: str,
     rings: RingSet,
     security: Security,
-) -> str:
+) -> LinkJob:
     sends = task.kind in ("send", "view-send")
     return LinkJob(
         run_id=run_id,
@@ -141,4 +149,4 @@ def _link_job(
         host=address,
         ports=topology.data_ports,
         security=security,
-    ).to_json()
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mimocorb_dist.ring import BufferSpec, Ring
-from mimocorb_dist.ring.layout import MAX_MEMBERS, MEMBER_WORDS, Member
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -98,7 +97,7 @@ class RingSet:
         """Let the rings of a process that is gone for good not wait for it as a writer any more."""
         for name in task.writes:
             ring = self._rings[name]
-            if not _has_closed(ring, pid):
+            if not ring.has_closed(pid):
                 ring.writer_gone()
 
     def close(self) -> None:
@@ -115,8 +114,3 @@ class RingSet:
             "all": self._workers_write,
         }[scope]
         return [self._rings[name] for name in names]
-
-
-def _has_closed(ring: Ring, pid: int) -> bool:
-    rows = range(0, MAX_MEMBERS * MEMBER_WORDS, MEMBER_WORDS)
-    return any(ring.members[row + Member.PID] == pid and ring.members[row + Member.CLOSED] for row in rows)

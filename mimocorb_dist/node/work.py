@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import defaultdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mimocorb_dist.errors import MimocorbError, RunError, WireError
+from mimocorb_dist.links.ledger import settle
 from mimocorb_dist.topology import WorkerPlan
 
 from .crew import Crew, Gone, Phase, Restart, signal_name
@@ -131,6 +133,7 @@ class Work:
         self._rescuer = Rescuer(self._rings, run.rescue)
         self._children: dict[Task, Child] = {}
         self._pending_restarts: dict[Task, Timer] = {}
+        self._previous: defaultdict[Task, list[int]] = defaultdict(list)  # killed ends of links
         self._let_go: set[int] = set()
         self._addresses: dict[str, str] = {}
         self._stages_told: set[int] = set()
@@ -204,15 +207,29 @@ class Work:
 
     def link_lost(self, link: str) -> None:
         """End this node's end of a link whose other end is gone for good."""
-        for task in list(self._children):
-            if task.name == link and task.kind in ("send", "receive"):
-                self._dismiss(task)
+        self._give_up_links(task for task in self.crew.left if task.name == link)
 
     def node_lost(self, lost: str) -> None:
         """End the links from and to a node that has vanished."""
-        for task in list(self._children):
-            if not isinstance(task.plan, WorkerPlan) and lost in (task.plan.from_node, task.plan.to_node):
+        self._give_up_links(
+            task
+            for task in self.crew.left
+            if not isinstance(task.plan, WorkerPlan) and lost in (task.plan.from_node, task.plan.to_node)
+        )
+
+    def _give_up_links(self, tasks: Iterable[Task]) -> None:
+        """End ends of links, those that live and those that wait to be started again."""
+        for task in list(tasks):
+            if task in self._children:
                 self._dismiss(task)
+            elif task in self._pending_restarts:
+                self._pending_restarts.pop(task).cancel()
+                self.crew.dismiss(task)
+                meaning = self.crew.died(task, -9)
+                self._recover(task, _NO_PID, has_heir=False)
+                if isinstance(meaning, Gone):
+                    self._gone(task, _NO_PID, meaning)
+        self._progress()
 
     def abort(self) -> None:
         """End all processes at once."""
@@ -273,6 +290,8 @@ class Work:
             self._rings,
             self._security,
             self._public_keys,
+            port=self.crew.ports.get(task.name) if task.kind.endswith("receive") else None,
+            previous=tuple(self._previous[task]),
         )
         job = self._runtime.path / "jobs" / f"{task.label}.json"
         try:
@@ -327,11 +346,11 @@ class Work:
         child.close()
         del self._children[task]
         self._meters.pop(child.pid, None)
-        self._rings.recover(task, child.pid)
         when = f"{datetime.now():%H:%M:%S}"
         if exit_code < 0:
             self._note_kill(task, exit_code, when)
         meaning = self.crew.died(task, exit_code, when)
+        self._recover(task, child.pid, has_heir=isinstance(meaning, Restart))
         if isinstance(meaning, Restart):
             aside = meaning.aside and self._put_aside(task, meaning.why)
             then = "its event is put aside, and it is started again" if aside else "it is started again"
@@ -341,6 +360,19 @@ class Work:
         else:
             self._gone(task, child.pid, meaning)
         self._events.changed()
+
+    def _recover(self, task: Task, pid: int, *, has_heir: bool) -> None:
+        """Put right what a process left in its rings; an end of a link leaves it to the one after it."""
+        previous = self._previous[task]
+        previous.append(pid)
+        if task.kind == "receive":
+            for ring in task.writes:
+                settle(self._rings[ring], task.name)
+        if task.kind != "send":
+            self._rings.recover(task, pid)
+        elif not has_heir:
+            for each in previous:
+                self._rings.recover(task, each)
 
     def _note_kill(self, task: Task, exit_code: int, when: str) -> None:
         """Write into the log of a process what it could not write itself."""

@@ -183,6 +183,20 @@ class BufferReader(Interface):
         """Give back taken events: they are delivered again, before all others, to any reader of the group."""
         self._requeue_slots(range(run.first, run.first + run.count))
 
+    def inherit(self, pid: int, slots: Slots) -> None:
+        """Take over from a dead process of this group: what it had taken in some slots is this reader's now.
+
+        Parameters
+        ----------
+        pid
+            The dead process.
+        slots
+            The slots; what else it had taken is delivered again.
+        """
+        if self._pid != os.getpid():
+            self._join()
+        self.ring.inherit(pid, self._index, self._member, slots)
+
     def fileno(self) -> int:
         """File descriptor that is readable when there may be events."""
         return self._queue.fd

@@ -338,6 +338,37 @@ class Ring:
             self.wake_readers()
         return Recovery(redelivered=redelivered, freed=freed)
 
+    def inherit(self, pid: int, index: int, member: int, slots: npt.NDArray[np.int64]) -> None:
+        """Give a reader what a dead process of its group had taken; set right what else that left behind.
+
+        Parameters
+        ----------
+        pid
+            The dead process.
+        index
+            Number of the group.
+        member
+            The heir's row in the member table.
+        slots
+            Which slots it inherits; what else the dead process had taken is delivered again.
+        """
+        columns, queue = self.table.groups[index], self.ready[index]
+        for row in range(MAX_MEMBERS):
+            words = row * MEMBER_WORDS
+            if self.members[words + Member.PID] == pid and self.members[words + Member.ROLE] == Role.READER:
+                with queue:
+                    is_here = columns.all_taken[slots] > columns.all_released[slots]
+                    theirs = slots[is_here & (columns.all_reader[slots] == row)]
+                    columns.all_reader[theirs] = member
+        self.recover(pid)
+
+    def has_closed(self, pid: int) -> bool:
+        """Whether a process has ended the stream of a writer here."""
+        rows = range(0, MAX_MEMBERS * MEMBER_WORDS, MEMBER_WORDS)
+        return any(
+            self.members[row + Member.PID] == pid and self.members[row + Member.CLOSED] for row in rows
+        )
+
     def rescue(self, group: str, limit: int | None = None) -> Iterator[Event]:
         """Take out events that wait for a reader of a group, as copies, and count them as rescued.
 
