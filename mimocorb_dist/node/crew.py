@@ -382,7 +382,12 @@ class Crew:
     def link_counts(self) -> dict[str, dict[str, Any]]:
         """Return what the link ends of this node last counted, and whether that is their last word."""
         return {
-            task.name: {**member.counts, "final": member.said_finished}
+            task.name: {
+                **member.counts,
+                "final": member.said_finished,
+                "restarts": self._restarts[task.name],
+                "ends": self._ends[task.name].told(),
+            }
             for task, member in self._members.items()
             if task.kind in ("send", "receive")
         }

@@ -102,6 +102,17 @@ def link_books(plan: Plan, reports: Reports) -> dict[str, dict[str, int]]:
     return books
 
 
+def link_restarts(plan: Plan, reports: Reports) -> dict[str, tuple[int, list[str]]]:
+    """Return how often ends of links were started again, and after what: only links where they were."""
+    found = {}
+    for link in plan.links:
+        rows = [_end(reports, link.from_node, link.name, "sent")]
+        rows.append(_end(reports, link.to_node, link.name, "received"))
+        if count := sum(int(row.get("restarts", 0)) for row in rows):
+            found[link.name] = count, [text for row in rows for text in row.get("ends", [])]
+    return found
+
+
 def worker_books(plan: Plan, reports: Reports) -> dict[str, dict[str, Any]]:
     """Return the counts of all workers, by name, summed over the nodes where each runs.
 

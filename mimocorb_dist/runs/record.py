@@ -12,7 +12,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Literal
 
-from .books import Reports, buffer_books, events, imbalances, link_books, worker_books
+from .books import Reports, buffer_books, events, imbalances, link_books, link_restarts, worker_books
 from .directory import RESERVE
 from .files import cannot_write, write_atomically
 from .neighbours import caught_up
@@ -167,6 +167,8 @@ class RunRecord:
             if book["rescued"]
         ]
         flaws += [_restarts(name, book) for name, book in workers.items() if book["restarts"]]
+        for name, (count, ends) in link_restarts(self.plan, self._reports_caught_up).items():
+            flaws.append(f"link {name}: restarted {_times(count)}{': ' if ends else ''}{'; '.join(ends)}")
         reasons += flaws
         if self.aborted:
             return "ABORTED", reasons
@@ -178,10 +180,14 @@ class RunRecord:
 def _restarts(worker: str, book: Mapping[str, Any]) -> str:
     """Say how often processes of a worker were started again, and why."""
     count = book["restarts"]
-    text = f"worker {worker}: restarted {'once' if count == 1 else f'{count} times'}"
+    text = f"worker {worker}: restarted {_times(count)}"
     if not book["events"]:
         text += " without handling any event"
     return f"{text}: {'; '.join(book['ends'])}" if book["ends"] else text
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def own_part(record: Mapping[str, Any], nodes: Sequence[str]) -> dict[str, Any]:

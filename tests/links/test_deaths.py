@@ -73,13 +73,29 @@ def reading(ring: Ring, counters: list[int], pause_s: float = 0.0) -> threading.
     return thread
 
 
-@pytest.mark.parametrize("release", ["read", "published"])
-@pytest.mark.parametrize("victims", [("send",), ("receive",), ("send", "receive")])
-@pytest.mark.parametrize(
-    ("slots", "data_bytes", "pause_s"), [(64, 4096, 0.0), (512, 16, 0.001), (8, 70000, 0.0)]
-)
+RINGS = ((64, 4096, 0.0), (512, 16, 0.001), (8, 70000, 0.0))
+EACH = [
+    pytest.param(release, victims, *ring, 20, marks=[pytest.mark.fault, pytest.mark.soak])
+    for release in ("read", "published")
+    for victims in (("send",), ("receive",), ("send", "receive"))
+    for ring in RINGS
+]
+SHORT = [
+    ("read", ("send", "receive"), *RINGS[0], 6),
+    ("published", ("receive", "send"), *RINGS[1], 4),
+    ("read", ("send", "receive"), *RINGS[2], 4),
+]
+
+
+@pytest.mark.parametrize(("release", "victims", "slots", "data_bytes", "pause_s", "kills"), [*SHORT, *EACH])
 def test_killed_ends_lose_double_and_reorder_nothing(
-    directory: Path, release: str, victims: tuple[str, ...], slots: int, data_bytes: int, pause_s: float
+    directory: Path,
+    release: str,
+    victims: tuple[str, ...],
+    slots: int,
+    data_bytes: int,
+    pause_s: float,
+    kills: int,
 ) -> None:
     chance = random.Random(f"{release}{victims}{slots}")
     pair = Pair(directory, slots=slots, data_bytes=data_bytes, release=release)
