@@ -6,7 +6,6 @@ import os
 import pty
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -43,16 +42,11 @@ def setup(tmp_path: Path) -> Path:
     return path
 
 
-def test_help_names_every_command_and_is_there_at_once() -> None:
-    durations_s = []
-    for _ in range(3):
-        begin_s = time.perf_counter()
-        result = mimocorb_node("--help")
-        durations_s.append(time.perf_counter() - begin_s)
+def test_help_names_every_command() -> None:
+    result = mimocorb_node("--help")
     assert result.returncode == 0
     for command in COMMANDS:
         assert f"\n  {command} " in result.stdout
-    assert min(durations_s) < 0.3
 
 
 def test_help_imports_nothing_heavy() -> None:
