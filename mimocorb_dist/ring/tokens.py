@@ -58,7 +58,7 @@ class TokenQueue:
             raise RingError(
                 f"{path}: cannot open this queue of a ring buffer ({error.strerror}); is its run over?"
             ) from error
-        self._threads = threading.Lock()
+        self._threads = threading.RLock()
         self._open.add(self)
 
     @classmethod
@@ -105,9 +105,17 @@ class TokenQueue:
         return bool(poll.poll(None if timeout_s is None else max(0.0, timeout_s * 1e3)))
 
     def __enter__(self) -> None:
-        """Hold the queue's lock. The kernel releases it when its holder dies."""
+        """Hold the queue's lock. The kernel releases it when its holder dies.
+
+        Who is interrupted (Ctrl-C) while getting it may keep it for good, and can still tidy up: the same thread
+        gets it once more.
+        """
         self._threads.acquire()  # the kernel's lock is the open file's, which threads share
-        flock(self.fd, LOCK_EX)
+        try:
+            flock(self.fd, LOCK_EX)
+        except BaseException:
+            self._threads.release()
+            raise
 
     def __exit__(self, *_: object) -> None:
         """Release the lock."""
@@ -126,7 +134,7 @@ class TokenQueue:
 
     def _reopen(self) -> None:
         """Give a forked child a lock of its own: a lock belongs to an open file, which a fork shares."""
-        self._threads = threading.Lock()
+        self._threads = threading.RLock()
         if self.fd >= 0:
             with contextlib.suppress(OSError):  # the ring is gone: the child's first use says so
                 fresh = os.open(self.path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -9,6 +9,7 @@ import numpy as np
 from mimocorb_dist.errors import MimocorbError, SetupError, UfuncError
 from mimocorb_dist.workers.fit import fill, misfit
 from mimocorb_dist.workers.places import describe_error, place_of_error, place_of_function
+from mimocorb_dist.workers.template import Unusable
 
 from .place import worker
 
@@ -22,10 +23,6 @@ _LISTS = {"read": "source_list", "write": "sink_list", "observe": "observe_list"
 
 class Misassigned(SetupError, ValueError):
     """A template has not got the buffers that it needs."""
-
-
-class Unusable(ValueError):
-    """What a user function gave cannot be used; users see it as `UfuncError` with worker and event."""
 
 
 def check_roles(template: object, rb_info: dict[str, Any], *allowed: str) -> None:

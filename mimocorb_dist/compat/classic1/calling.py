@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from mimocorb_dist.workers.stopping import Calls, WorkerStop, calls
@@ -15,6 +16,23 @@ if TYPE_CHECKING:
 
     from mimocorb_dist.ring.interface import Interface
     from mimocorb_dist.workers import BufferIO
+
+
+_LIBRARIES = {
+    "rb_toParquetfile": ("pandas", "pyarrow.parquet"),
+    "BufferToParquetfile": ("pandas", "pyarrow.parquet"),
+    "plot_buffer": ("matplotlib.figure",),
+    "histogram_buffer": ("matplotlib.figure",),
+}
+"""What some names need, which is large."""
+
+
+def prepare(function: Callable[..., Any]) -> None:
+    """Import what a function will need, while no event has to wait for that."""
+    code = getattr(function, "__code__", None)
+    for name in getattr(code, "co_names", ()):
+        for library in _LIBRARIES.get(name, ()):
+            importlib.import_module(library)
 
 
 @calls(Calls.FUNCTION)

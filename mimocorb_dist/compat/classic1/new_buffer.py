@@ -97,6 +97,7 @@ class NewBuffer:
         self._queues = _hold(runtime.path, spec, LATER)
         write_plan(runtime.path, Plan(spec))
         self._figures: ClassicFigures | None = None
+        self._looked_ns = 0
         self._begin_s = time.monotonic()
         # At the end of the script: the stream ends before processes are waited for, the memory goes after.
         self._end_at_exit = Finalize(self, _end, (self._place,), exitpriority=10)
@@ -145,8 +146,8 @@ class NewBuffer:
         Returns
         -------
         tuple
-            Events so far, slots that some group has still to read, and since the last call the rate in 1/s
-            and the mean dead time (share).
+            Events so far, slots that some group has still to read, since the last call the rate in 1/s, and the
+            mean dead time (share) in the metadata of the events that have come since then and are still there.
         """
         tidy()
         if not is_made(self._there()):
@@ -157,7 +158,15 @@ class NewBuffer:
                 replace(now, written=0, dead_time_s=0.0, live_time_s=0.0, time_s=self._begin_s)
             )
         figures = self._figures.of(now)
-        return now.written, now.filled, figures["rate"], figures["average_deadtime"]
+        return now.written, now.filled, figures["rate"], self._mean_dead_time()
+
+    def _mean_dead_time(self) -> float:
+        ring = self._ring()
+        published_ns = ring.table.all_published
+        shares = ring.all_metadata["deadtime"][published_ns > self._looked_ns]
+        self._looked_ns = int(published_ns.max())
+        shares = shares[shares >= 0]  # -1: nobody has said it
+        return float(shares.mean()) if len(shares) else 0.0
 
     def pause(self) -> None:
         """Let writers wait; sources that `rbImport` reads are not read."""

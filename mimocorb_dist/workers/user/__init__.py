@@ -55,12 +55,13 @@ def load(file: Path, also: Path | None = None) -> ModuleType:
 
 
 def called_with_lists(function: Callable[..., Any]) -> Callable[[BufferIO], Any]:
-    """Return a function of mimoCoRB 1 as one that is called with its `BufferIO`."""
+    """Return a function of mimoCoRB 1 as one that is called with its `BufferIO`; what it needs is imported."""
+    from mimocorb_dist.compat.classic1.calling import call, prepare
+
+    prepare(function)
 
     @calls(Calls.FUNCTION)
     def called(io: BufferIO) -> Any:
-        from mimocorb_dist.compat.classic1.calling import call
-
         return call(function, io)
 
     called.__name__ = getattr(function, "__name__", called.__name__)
