@@ -107,8 +107,8 @@ class TokenQueue:
     def __enter__(self) -> None:
         """Hold the queue's lock. The kernel releases it when its holder dies.
 
-        Who is interrupted (Ctrl-C) while getting it may keep it for good, and can still tidy up: the same thread
-        gets it once more.
+        Who is interrupted (Ctrl-C) while getting it may keep it for good, and can still tidy up: the same
+        thread gets it once more.
         """
         self._threads.acquire()  # the kernel's lock is the open file's, which threads share
         try:

@@ -10,10 +10,10 @@ import numpy as np
 
 from mimocorb_dist.workers.fit import describe_value
 from mimocorb_dist.workers.stopping import Calls, WorkerStop, calls
-from mimocorb_dist.workers.template import ends_well
+from mimocorb_dist.workers.template import Unusable, ends_well
 
 from .activity_logger import Gen_logger
-from .assignment import Unusable, check_roles, checked, failure, fill_channels, the_only
+from .assignment import check_roles, checked, failure, fill_channels, the_only
 from .writer import Writer
 
 if TYPE_CHECKING:

@@ -146,8 +146,8 @@ class NewBuffer:
         Returns
         -------
         tuple
-            Events so far, slots that some group has still to read, since the last call the rate in 1/s, and the
-            mean dead time (share) in the metadata of the events that have come since then and are still there.
+            Events so far, slots that some group has still to read, since the last call the rate in 1/s, and
+            the mean dead time (share) that the events say which have come since then and are still there.
         """
         tidy()
         if not is_made(self._there()):

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mimocorb_dist.workers.fit import describe_value
+from mimocorb_dist.workers.template import Unusable
 
 from .activity_logger import Gen_logger
-from .assignment import Unusable, check_roles, checked, failure, fitted, the_only
+from .assignment import check_roles, checked, failure, fitted, the_only
 from .mimo_buffer import Reader, Writer
 
 if TYPE_CHECKING:

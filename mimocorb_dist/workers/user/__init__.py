@@ -55,7 +55,7 @@ def load(file: Path, also: Path | None = None) -> ModuleType:
 
 
 def called_with_lists(function: Callable[..., Any]) -> Callable[[BufferIO], Any]:
-    """Return a function of mimoCoRB 1 as one that is called with its `BufferIO`; what it needs is imported."""
+    """Return a function of mimoCoRB 1 as one that is called with its `BufferIO`; import what it needs."""
     from mimocorb_dist.compat.classic1.calling import call, prepare
 
     prepare(function)
