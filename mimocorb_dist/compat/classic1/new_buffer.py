@@ -158,10 +158,12 @@ class NewBuffer:
                 replace(now, written=0, dead_time_s=0.0, live_time_s=0.0, time_s=self._begin_s)
             )
         figures = self._figures.of(now)
-        return now.written, now.filled, figures["rate"], self._mean_dead_time()
+        return now.written, now.filled, figures["rate"], self._mean_dead_time(figures["average_deadtime"])
 
-    def _mean_dead_time(self) -> float:
+    def _mean_dead_time(self, booked: float) -> float:
         ring = self._ring()
+        if ring.slot_count == 1:  # of all events that have come only the last one is there
+            return min(max(booked, 0.0), 1.0)
         published_ns = ring.table.all_published
         shares = ring.all_metadata["deadtime"][published_ns > self._looked_ns]
         self._looked_ns = int(published_ns.max())
