@@ -16,9 +16,16 @@ from mimocorb_dist.errors import MimocorbError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-HELP = """\
+_PAUSES = """\
 pause roots      events of the importers are discarded and counted
 pause all        what any worker writes is discarded and counted
+"""
+_PAUSES_THAT_HOLD = """\
+pause roots      the same as P
+pause all        what any function writes waits
+"""
+
+HELP = """\
 resume roots, resume all
 shutdown roots   importers end, buffers drain, the run ends
 shutdown all     the same
@@ -74,7 +81,7 @@ def answer(
     if not words:
         return ""
     if words == "help":
-        return HELP_LETTERS + HELP if letters else HELP
+        return HELP_LETTERS + _PAUSES_THAT_HOLD + HELP if letters else _PAUSES + HELP
     if words == "stats":
         from .table import overview_text
 

@@ -118,7 +118,8 @@ class _Launch:
     def run(self) -> Outcome:
         """Run to the end."""
         try:
-            for warning in self._topology.warnings:
+            # Those of a setup that is in no file have been told when it was made, with places in that.
+            for warning in self._topology.warnings if self._options.setup_text is None else ():
                 self._terminal.say(f"warning: {warning}", error=True)
             if self._topology.security == "none":
                 self._terminal.say(
