@@ -156,7 +156,8 @@ def check_target(target: Path) -> None:
 def _cannot_write(target: Path, error: OSError) -> RunError:
     return RunError(
         f"{target}: cannot make run directories here ({error.strerror}); "
-        "choose another `target_directory` (mimoCoRB 1: `output_directory`) in the setup, or change the permissions"
+        "choose another `target_directory` (mimoCoRB 1: `output_directory`) in the setup, "
+        "or change the permissions"
     )
 
 
