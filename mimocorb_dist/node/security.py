@@ -40,8 +40,8 @@ def security_of(topology: Topology, all_here: bool) -> Security:
     except KeysError as error:
         raise KeysError(
             f"{error}, or keys for all nodes at once with "
-            f"`mimocorb-node keys new --for {topology.path.name}` (more: `mimocorb-node keys --help`); nodes on a network need them unless the setup says "
-            "`security: none`"
+            f"`mimocorb-node keys new --for {topology.path.name}` (more: `mimocorb-node keys --help`); "
+            "nodes on a network need them unless the setup says `security: none`"
         ) from None
 
 
