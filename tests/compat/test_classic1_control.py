@@ -65,7 +65,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "modules" / "neighbour.py").write_text("OFFSET = 10\n")
     (tmp_path / "save.py").write_text(SAVE)
     (tmp_path / "common.yaml").write_text(
-        "general: {runevents: 77}\nslow: {sleep: 0.002}\nsave: {filename: no}\n"
+        "general: {runevents: 77}\nslow: {sleep: 0.006}\nsave: {filename: no}\n"
     )
     (tmp_path / "save.yaml").write_text("filename: tops\n")
     monkeypatch.chdir(tmp_path)
