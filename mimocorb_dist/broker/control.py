@@ -8,8 +8,8 @@ State          What it means
 waiting        some node is missing, or makes its rings and starts its processes
 ready          all processes of all nodes are ready; they are let go, stage by stage, importers last
 running        importers take data
-paused         the same, but root buffers (or all) discard what they are given, and count it; or (mimoCoRB 1)
-               who writes them waits
+paused         the same, but root buffers (or all) discard what they are given, and count it; or (mimoCoRB 1,
+               and as long as a disk has no room) who writes them waits
 draining       importers end or have ended; what the buffers hold goes its way to the exporters
 finished       all has ended well
 failed         the same, but something went wrong: `reasons` says what
@@ -18,14 +18,15 @@ failed         the same, but something went wrong: `reasons` says what
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from mimocorb_dist.errors import RefusedError
 
 from .effects import Effect, MakeRun, Notice, Over, Push
 from .limits import event_limits
-from .registration import Registration, differences
+from .pauses import Pauses
+from .registration import Registration, addresses, differences
+from .state import TRANSITIONS, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -42,31 +43,7 @@ HUNG_UP_S = 2.0
 """A connection that ends so soon after a node's word was closed by its host; a cut one is given up later."""
 
 COMMANDS = ("pause", "resume", "stop", "abort")
-SCOPES = ("roots", "all")
 STOPPED_EARLY = "stopped before it began"
-
-
-class State(StrEnum):
-    """States of a run."""
-
-    WAITING = "waiting"
-    READY = "ready"
-    RUNNING = "running"
-    PAUSED = "paused"
-    DRAINING = "draining"
-    FINISHED = "finished"
-    FAILED = "failed"
-
-
-_TRANSITIONS: dict[State, frozenset[State]] = {
-    State.WAITING: frozenset({State.READY, State.DRAINING, State.FINISHED, State.FAILED}),
-    State.READY: frozenset({State.RUNNING, State.DRAINING}),
-    State.RUNNING: frozenset({State.PAUSED, State.DRAINING}),
-    State.PAUSED: frozenset({State.RUNNING, State.DRAINING}),
-    State.DRAINING: frozenset({State.FINISHED, State.FAILED}),
-    State.FINISHED: frozenset(),
-    State.FAILED: frozenset(),
-}
 
 
 class RunControl:
@@ -98,6 +75,8 @@ class RunControl:
         Whether the run was ended at once.
     lost_nodes
         Nodes that vanished.
+    pauses
+        Why the run is paused.
     """
 
     def __init__(
@@ -127,7 +106,8 @@ class RunControl:
         self._stage = -1
         self._started: set[str] = set()
         self._closed: set[str] = set()
-        self._paused: set[str] = set()
+        self.pauses = Pauses(self._label)
+        self._holding = False
         self._looked_s: float | None = None
         self._running_s = 0.0
         self._told_hurry = False
@@ -171,6 +151,11 @@ class RunControl:
     def closed(self) -> frozenset[str]:
         """Names of the nodes whose processes have all ended: their last report is final."""
         return frozenset(self._closed)
+
+    @property
+    def held(self) -> Mapping[str, str]:
+        """Nodes whose disk lets importers wait, and why."""
+        return {} if self.over or self.state is State.DRAINING else self.pauses.full
 
     @property
     def exit_status(self) -> int:
@@ -260,6 +245,7 @@ class RunControl:
         """Note a node's counts."""
         self.heard(node, now_s)
         self.reports[node] = report
+        self._look_at_disk(node, report.get("disk", {}))
         if self.state in (State.RUNNING, State.PAUSED):
             if any(other.get("limit_reached") for other in self.reports.values()):
                 self._drain("the event limit is reached")
@@ -287,7 +273,7 @@ class RunControl:
         link
             The link that has lost one end by it; the other end must not wait for it.
         """
-        reason = text if len(self._plan.nodes) == 1 else f"node {node}: {text}"
+        reason = f"{self._label(node)}{text}"
         if self.over or reason in self.reasons:
             return
         if fatal or not self.begun:
@@ -303,6 +289,7 @@ class RunControl:
         """Note that all processes of a node have ended; `report` holds its final books."""
         self.reports[node] = report
         self._closed.add(node)
+        self._look_at_disk(node, {})
         if self.state in (State.RUNNING, State.PAUSED) and len(self._closed) == len(self.present):
             self._change(State.DRAINING)
         self._end_if_closed()
@@ -326,6 +313,7 @@ class RunControl:
         if node in self._closed:
             return
         self.lost_nodes.add(node)
+        self._look_at_disk(node, {})
         self.reasons.append(f"node {node} {what}")
         self._notice(self.reasons[-1])
         if not self.begun:
@@ -367,7 +355,7 @@ class RunControl:
                     f"no word from node {node} for {QUIET_S:g} s; waiting for it, {wait}", but_at=node
                 )
         if self.state in (State.RUNNING, State.PAUSED):
-            held = self.state is State.PAUSED and self._rules.holds
+            held = self.state is State.PAUSED and (self._rules.holds or bool(self.pauses.full))
             if self._looked_s is not None and not held:
                 self._running_s += now_s - self._looked_s
             self._looked_s = now_s
@@ -426,28 +414,35 @@ class RunControl:
         return self._silence_s if can_wait else min(GONE_S, self._silence_s)
 
     def _pause_or_resume(self, name: str, scope: str) -> str:
-        if scope not in SCOPES:
-            raise RefusedError(f"cannot {name} {scope!r}; known are {', '.join(SCOPES)}")
         if self.state not in (State.RUNNING, State.PAUSED):
             raise RefusedError(f"cannot {name}: the run is {self.state}")
-        wanted = {"roots"} if scope == "roots" else {"roots", "rest"}
-        paused = self._paused | wanted if name == "pause" else self._paused - wanted
-        if paused == self._paused:
-            raise RefusedError(f"cannot {name} {scope}: the run is {self.state}" + self._paused_text())
-        self._paused = paused
+        self.pauses.change(name, scope, self.state)
         for node in self.present:
             self._push(node, name, scope=scope)
-        wanted_state = State.PAUSED if paused else State.RUNNING
-        if wanted_state is not self.state:
-            self._change(wanted_state)
-        return str(self.state) + self._paused_text()
+        self._show_pauses()
+        return f"{self.state}{self.pauses.text}"
 
-    def _paused_text(self) -> str:
-        if not self._paused:
-            return ""
-        return {"roots": " (root buffers)", "rest": " (all but root buffers)"}.get(
-            "".join(self._paused), " (all buffers)"
-        )
+    def _look_at_disk(self, node: str, disk: Mapping[str, Any]) -> None:
+        """Take in what a node says of its disk."""
+        for text in self.pauses.look(node, {} if node in self.lost_nodes else disk):
+            self._notice(text)
+        self._hold_or_release()
+
+    def _hold_or_release(self) -> None:
+        """Let the importers of all nodes wait as long as the disk of one has no room."""
+        full = bool(self.pauses.full)
+        if full is self._holding or self.state not in (State.READY, State.RUNNING, State.PAUSED):
+            return
+        self._holding = full
+        self._push_all("hold" if full else "release")
+        self._show_pauses()
+        if not full:
+            self._notice(f"there is room on the disk again; {self.state}{self.pauses.text}")
+
+    def _show_pauses(self) -> None:
+        wanted = State.PAUSED if self.pauses else State.RUNNING
+        if self.state is not wanted and self.state is not State.READY:
+            self._change(wanted)
 
     def _abort(self) -> str:
         if not self.begun:
@@ -492,6 +487,7 @@ class RunControl:
         if self.state is State.WAITING and set(self._ready) >= nodes:
             self._change(State.READY)
             self.begun = True
+            self._hold_or_release()
             self._next_stage()
         while self.state is State.READY and self._started >= nodes:
             if self._stage + 1 < self._stages:
@@ -499,6 +495,7 @@ class RunControl:
             else:
                 self._change(State.RUNNING)
                 self._notice("running")
+                self._show_pauses()
 
     @property
     def _stages(self) -> int:
@@ -509,21 +506,9 @@ class RunControl:
         self._stage += 1
         self._started = set()
         for node in self.present:
-            self._push(
-                node, "go", stage=self._stage, addresses=self._addresses(node) if self._stage == 0 else {}
-            )
-
-    def _addresses(self, node: str) -> dict[str, str]:
-        """Return where the link senders of a node find their receivers."""
-        plan = self._plan.nodes[node]
-        addresses = {}
-        ends = {link.name: link.to_node for link in plan.links_out}
-        ends |= {view.name: view.to_node for view in plan.views_out}
-        for name, to_node in ends.items():
-            host = self.registrations[to_node].address
-            shown = f"[{host}]" if ":" in host else host
-            addresses[name] = f"tcp://{shown}:{self._ready[to_node][name]}"
-        return addresses
+            own = self._plan.nodes[node]
+            found = addresses(own, self.registrations, self._ready) if self._stage == 0 else {}
+            self._push(node, "go", stage=self._stage, addresses=found)
 
     def _importers_ended(self) -> bool:
         return self._has_ended(lambda worker: worker.role == "importer")
@@ -544,7 +529,7 @@ class RunControl:
         if self.state is State.DRAINING or self.over:
             return
         self._notice(f"{why}; draining")
-        if self._paused:
+        if self.pauses:
             for node in self.present:
                 self._push(node, "resume", scope="rest")
         self._change(State.DRAINING)
@@ -571,12 +556,15 @@ class RunControl:
             self._effects.append(Over())
 
     def _change(self, state: State) -> None:
-        if state not in _TRANSITIONS[self.state]:
+        if state not in TRANSITIONS[self.state]:
             raise AssertionError(f"run control: no way from {self.state} to {state}")
         self.state = state
 
     def _time(self, now_s: float) -> str:
         return f"{datetime.fromtimestamp(self._epoch_s + now_s):%H:%M:%S}"
+
+    def _label(self, node: str) -> str:
+        return f"node {node}: " if len(self._plan.nodes) > 1 else ""
 
     def _still_missing(self) -> str:
         return f"; waiting for {', '.join(self.missing)}" if self.missing else ""

@@ -10,6 +10,7 @@ from mimocorb_dist.errors import WireError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from mimocorb_dist.topology import NodePlan
     from mimocorb_dist.wire.messages import Message
 
 
@@ -114,3 +115,27 @@ def differences(one: Registration, other: Registration) -> Iterator[str]:
             yield f"function file {file} is missing on node {missing}; copy it there"
         elif here != there:
             yield f"function file {file} differs between {both}; copy the right one to both"
+
+
+def addresses(
+    plan: NodePlan, registrations: Mapping[str, Registration], ports: Mapping[str, Mapping[str, int]]
+) -> dict[str, str]:
+    """Return where the link senders of a node find their receivers: link -> address.
+
+    Parameters
+    ----------
+    plan
+        The node's plan.
+    registrations
+        The nodes that are here.
+    ports
+        Node -> link -> port on which its receiver listens.
+    """
+    ends = {link.name: link.to_node for link in plan.links_out}
+    ends |= {view.name: view.to_node for view in plan.views_out}
+    found = {}
+    for name, to_node in ends.items():
+        host = registrations[to_node].address
+        shown = f"[{host}]" if ":" in host else host
+        found[name] = f"tcp://{shown}:{ports[to_node][name]}"
+    return found

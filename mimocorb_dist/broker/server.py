@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from mimocorb_dist.errors import RefusedError, RunError, UnreachableError, WireError
 from mimocorb_dist.runs import RunDirectory, RunRecord, allot_run_directory
+from mimocorb_dist.runs.incidents import Incidents, Sighting
 from mimocorb_dist.runs.overview import OverviewMaker
 from mimocorb_dist.wire.complaints import Complaints
 from mimocorb_dist.wire.letters import Letter, Letters
 
-from .control import COMMANDS, RunControl, State
+from .control import COMMANDS, RunControl
 from .effects import MakeRun, Notice, Over, Push
 from .registration import Registration
 from .remains import Deaths, Remains
+from .state import State
+from .watchdog import Still, Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -86,6 +89,9 @@ class Broker:
         self._made_s = 0.0
         self._cpu = _CpuMeter()
         self._complaints = Complaints(log)
+        self._watchdog = Watchdog(plan)
+        self._still: dict[tuple[str, str], Still] = {}
+        self._incidents = Incidents()
         self._farewells: set[str] | None = None
         self._last_word_s = self._read_s = 0.0
 
@@ -122,6 +128,7 @@ class Broker:
             for node, in_order in self._deaths.look(self._control.present).items():
                 self._control.node_died(node, now_s, in_order=in_order)
         self._control.tick(now_s)
+        self._note_incidents()
         for node in self._control.present:
             for letter in self._letters[node].overdue(now_s):
                 self._send(node, letter.kind, letter.fields, letter)
@@ -248,16 +255,19 @@ class Broker:
             if isinstance(effect, Push):
                 self._tell(effect.node, effect.kind, **effect.fields)
             elif isinstance(effect, Notice):
-                log.info("%s", effect.text)
-                for node in self._control.present:
-                    if node != effect.but_at:
-                        self._tell(node, "notice", text=effect.text)
+                self._announce(effect.text, effect.but_at)
             elif isinstance(effect, MakeRun):
                 self._make_run()
                 self._carry_out()
             elif isinstance(effect, Over):
                 self._over = True
                 self._see_to_remains(time.monotonic())
+
+    def _announce(self, text: str, but_at: str = "") -> None:
+        log.info("%s", text)
+        for node in self._control.present:
+            if node != but_at:
+                self._tell(node, "notice", text=text)
 
     def _make_run(self) -> None:
         self._started = datetime.now().astimezone()
@@ -277,6 +287,7 @@ class Broker:
 
     def _end(self) -> None:
         content = None
+        self._incidents.note({}, datetime.now().astimezone())
         if self._directory is not None:
             record = self._record().ended(bool(self._control.reasons), datetime.now().astimezone())
             content = record.to_dict()
@@ -323,12 +334,34 @@ class Broker:
             settled_nodes=frozenset(node for node, left in self._remains.items() if left.settled),
             nodes={node: registration.facts() for node, registration in control.registrations.items()},
             reports=control.reports,
+            incidents=self._incidents.to_plain(datetime.now().astimezone()),
         )
 
     def _show(self, now_s: float) -> None:
         self._overview = self._make_overview(now_s)
+        self._look_at_still(self._overview, now_s)
         for node in self._control.present:
             self._send(node, "overview", {"overview": self._overview})
+
+    def _look_at_still(self, overview: dict[str, Any], now_s: float) -> None:
+        """See what does not move; a node itself says that of its workers."""
+        before, self._still = self._still, self._watchdog.look(overview, now_s)
+        for key, still in self._still.items():
+            if key not in before and key[1] in overview["buffers"]:
+                self._announce(still.text)
+        told = [still.text for (_, name), still in self._still.items() if name in overview["buffers"]]
+        overview["run"]["remarks"] = [
+            *self._control.held.values(),
+            *self._control.pauses.little.values(),
+            *told,
+        ]
+
+    def _note_incidents(self) -> None:
+        now = datetime.now().astimezone()
+        seen = {("held", node): Sighting(why, now) for node, why in self._control.held.items()}
+        for key, still in self._still.items():
+            seen[key] = Sighting(f"{still.what}, {still.why}", now - timedelta(seconds=still.for_s))
+        self._incidents.note(seen, now)
 
     def _make_overview(self, now_s: float) -> dict[str, Any]:
         control = self._control
@@ -339,6 +372,7 @@ class Broker:
             "setup": self._topology.path.name,
             "state": str(control.state),
             "reasons": list(control.reasons),
+            "remarks": [],
             "started": self._started.isoformat(timespec="seconds"),
             "nodes": {node: self._node_state(node) for node in self._plan.nodes},
         }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mimocorb_dist.ring import BufferSpec, Ring
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from mimocorb_dist.topology import NodePlan
@@ -56,6 +56,8 @@ class RingSet:
         importers = [worker for worker in node.workers if worker.worker.role == "importer"]
         self._roots = {sink.ring for worker in importers for sink in worker.sinks}
         self._workers_write = {sink.ring for worker in node.workers for sink in worker.sinks}
+        self._paused: set[str] = set()
+        self._held = False
 
     def __getitem__(self, name: str) -> Ring:
         return self._rings[name]
@@ -75,13 +77,28 @@ class RingSet:
 
     def pause(self, scope: str) -> None:
         """Pause the rings of a scope: those that importers write (``roots``), or all that workers write."""
-        for ring in self._of(scope):
-            ring.pause(hold=self._holds)
+        self._paused |= self._of(scope)
+        self._set_pauses()
 
     def resume(self, scope: str) -> None:
         """End a pause on the rings of a scope: ``roots``, ``rest`` or ``all``."""
-        for ring in self._of(scope):
-            ring.resume()
+        self._paused -= self._of(scope)
+        self._set_pauses()
+
+    def hold(self, *, on: bool) -> None:
+        """Let importers wait, whatever else is paused, and count that as dead time; or end this."""
+        self._held = on
+        self._set_pauses()
+
+    def _set_pauses(self) -> None:
+        for name in self._workers_write:
+            ring = self._rings[name]
+            if self._held and name in self._roots:
+                ring.pause(hold=True, dead=True)
+            elif name in self._paused:
+                ring.pause(hold=self._holds)
+            elif ring.paused:
+                ring.resume()
 
     def stop_importers(self) -> None:
         """Ask importers to end at their next event."""
@@ -106,11 +123,10 @@ class RingSet:
             ring.close()
         self._rings.clear()
 
-    def _of(self, scope: str) -> Iterable[Ring]:
+    def _of(self, scope: str) -> set[str]:
         # Links deliver what was counted as written already: the rings that only they write are never paused.
-        names = {
+        return {
             "roots": self._roots,
             "rest": self._workers_write - self._roots,
             "all": self._workers_write,
         }[scope]
-        return [self._rings[name] for name in names]

@@ -20,6 +20,7 @@ from mimocorb_dist.wire.letters import Letter, Letters
 from mimocorb_dist.wire.messages import encode
 from mimocorb_dist.wire.sockets import PEER_SILENCE_MS, ControlClient
 
+from .disk import DiskWatch
 from .papers import Papers
 from .work import Work
 
@@ -110,6 +111,7 @@ class NodeSession:
         self._letters = Letters()
         self._work: Work | None = None
         self._papers: Papers | None = None
+        self._disk: DiskWatch | None = None
         self._run: RunDirectory | None = None
         self._keeper = False
         self._run_id = ""
@@ -197,6 +199,8 @@ class NodeSession:
             self._work = None
         if self._papers is not None:
             self._papers.close()
+        if self._disk is not None:
+            self._disk.close()
         if self._run is not None and self._keeper and self._told_end and self._status == NOT_BEGUN:
             self._run.discard(self._topology.rules.copied)
         if self._client is not None:
@@ -301,7 +305,8 @@ class NodeSession:
         if self._work is None or self._closed:
             self._send("alive", {})
         elif self._can_send():
-            self._send("report", {"report": self._work.report()})
+            disk = {} if self._disk is None else self._disk.report()
+            self._send("report", {"report": {**self._work.report(), "disk": disk}})
 
     def _listen(self) -> None:
         while self._client is not None:
@@ -364,6 +369,8 @@ class NodeSession:
                 work.pause(message.field("scope", str))
             case "resume":
                 work.resume(message.field("scope", str))
+            case "hold" | "release":
+                work.hold(on=kind == "hold")
             case "stop":
                 work.stop()
             case "hurry":
@@ -410,6 +417,7 @@ class NodeSession:
             self._work.start()
             if self._keeper:
                 self._papers = Papers(self._plan, self._topology, run)
+                self._disk = DiskWatch(run.path, self._topology.disk)
         except (MimocorbError, OSError) as error:
             self._post("trouble", text=str(error), fatal=True, link="")
 

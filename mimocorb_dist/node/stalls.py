@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from mimocorb_dist.topology import WorkerPlan
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from mimocorb_dist.topology import Buffer
 
     from .tasks import Task
 
@@ -23,9 +27,12 @@ class Stalls:
     ----------
     tasks
         The node's tasks.
+    buffers
+        The setup's buffers: `watchdog` of those that a worker reads is its patience instead of the usual one.
     """
 
-    def __init__(self, tasks: Iterable[Task]) -> None:
+    def __init__(self, tasks: Iterable[Task], buffers: Mapping[str, Buffer]) -> None:
+        self._buffers = buffers
         self._workers: defaultdict[str, list[Task]] = defaultdict(list)
         for task in tasks:
             if task.kind == "worker" and task.reads:
@@ -63,5 +70,12 @@ class Stalls:
         return {
             name: now_s - since_s
             for name, since_s in self._since_s.items()
-            if now_s - since_s >= STALLED_AFTER_S
+            if now_s - since_s >= self._patience_s(name)
         }
+
+    def _patience_s(self, name: str) -> float:
+        plan = self._workers[name][0].plan
+        assert isinstance(plan, WorkerPlan)
+        said_s = [self._buffers[source].watchdog_s for source in plan.worker.sources]
+        limits_s = [limit_s for limit_s in said_s if limit_s is not None]
+        return max((limit_s or float("inf") for limit_s in limits_s), default=STALLED_AFTER_S)

@@ -78,7 +78,7 @@ def title(overview: Overview) -> str:
 
 def overview_text(overview: Overview) -> str:
     """Return the state of a run as plain text of several lines."""
-    lines = [title(overview), *(f"  {reason}" for reason in overview["run"]["reasons"])]
+    lines = [title(overview), *(f"  {text}" for text in _texts(overview))]
     for head, section, columns in _SECTIONS:
         rows = _rows(head, overview[section], columns)
         if len(rows) > 1:
@@ -94,6 +94,11 @@ def overview_text(overview: Overview) -> str:
                     ).rstrip()
                 )
     return "\n".join(lines)
+
+
+def _texts(overview: Overview) -> list[str]:
+    """Return why the run fails, and what is worth knowing just now."""
+    return [*overview["run"]["reasons"], *overview["run"].get("remarks", ())]
 
 
 def overview_line(overview: Overview) -> str:
@@ -114,6 +119,7 @@ def overview_table(overview: Overview) -> RenderableType:
     from rich.text import Text
 
     parts: list[RenderableType] = [Text(title(overview), style="bold")]
+    parts += [Text(f"  {text}") for text in overview["run"].get("remarks", ())]
     for head, section, columns in _SECTIONS:
         rows = _rows(head, overview[section], columns)
         if len(rows) > 1:

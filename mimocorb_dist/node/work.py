@@ -139,7 +139,7 @@ class Work:
         self._stages_told: set[int] = set()
         self._told_ready = self._told_closed = self._hurried = False
         self._rescue_timer: Timer | None = None
-        self._stalls = Stalls(self._tasks)
+        self._stalls = Stalls(self._tasks, topology.buffers)
         self._stalled_s: dict[str, float] = {}
         self._meters: dict[int, Any] = {}
         self._final: dict[str, Any] | None = None
@@ -185,6 +185,10 @@ class Work:
     def resume(self, scope: str) -> None:
         """End a pause."""
         self._rings.resume(scope)
+
+    def hold(self, *, on: bool) -> None:
+        """Let importers wait for room on a disk, or let them go on."""
+        self._rings.hold(on=on)
 
     def stop(self) -> None:
         """Let importers end; everything else follows from that."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -61,6 +61,22 @@ class Pause(IntEnum):
     OFF = 0
     DISCARD = 1
     HOLD = 2
+    HOLD_DEAD = 3  # the same, and it is dead time
+
+
+class Held(NamedTuple):
+    """How long a writer was held, in s.
+
+    Parameters
+    ----------
+    idle_s
+        By somebody who wanted a pause: neither dead nor live time.
+    dead_s
+        Because data could not be kept: dead time.
+    """
+
+    idle_s: float = 0.0
+    dead_s: float = 0.0
 
 
 UNLIMITED = (1 << 64) - 1

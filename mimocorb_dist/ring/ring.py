@@ -24,6 +24,7 @@ from .layout import (
     BufferSpec,
     Group,
     Header,
+    Held,
     Layout,
     Member,
     Pause,
@@ -251,32 +252,43 @@ class Ring:
     @property
     def held(self) -> bool:
         """Whether writers wait, for the ring is paused in that way; at the end of a run nobody is held."""
-        return self.header[Header.PAUSED] == Pause.HOLD and not self.header[Header.STOPPING]
+        return self.header[Header.PAUSED] >= Pause.HOLD and not self.header[Header.STOPPING]
 
-    def pause(self, *, hold: bool = False) -> None:
+    def pause(self, *, hold: bool = False, dead: bool = False) -> None:
         """Discard and count what writers publish, from now on.
 
         Parameters
         ----------
         hold
             Let writers wait instead, each with the event that it publishes next, until `resume` or
-            `request_stop`. Nothing is discarded, and no dead time is counted.
+            `request_stop`. Nothing is discarded.
+        dead
+            Count the time that writers are held as dead time of their source: nobody wanted the pause.
         """
-        self.header[Header.PAUSED] = Pause.HOLD if hold else Pause.DISCARD
+        held = Pause.HOLD_DEAD if dead else Pause.HOLD
+        self.header[Header.PAUSED] = held if hold else Pause.DISCARD
 
     def resume(self) -> None:
         """Publish again what writers publish."""
         self.header[Header.PAUSED] = Pause.OFF
 
-    def wait_while_held(self) -> float:
-        """Wait as long as writers of this ring are held; return how long that took, in s.
+    def wait_while_held(self) -> Held:
+        """Wait as long as writers of this ring are held; return how long that took.
 
         Writers do so when they publish. Who reads a source does so before, and leaves it unread meanwhile.
         """
+        idle_s = dead_s = 0.0
         since_s = time.monotonic()
         while self.held:
+            is_dead = self.header[Header.PAUSED] == Pause.HOLD_DEAD
             time.sleep(HELD_LOOK_S)
-        return time.monotonic() - since_s
+            now_s = time.monotonic()
+            if is_dead:
+                dead_s += now_s - since_s
+            else:
+                idle_s += now_s - since_s
+            since_s = now_s
+        return Held(idle_s, dead_s)
 
     @property
     def stopping(self) -> bool:

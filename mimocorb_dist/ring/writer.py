@@ -16,7 +16,7 @@ import numpy.typing as npt
 from mimocorb_dist.errors import RingError
 
 from .interface import Interface, Pace, Run
-from .layout import MEMBER_WORDS, METADATA_DTYPE, UNLIMITED, Header, Member, Pause, Role
+from .layout import MEMBER_WORDS, METADATA_DTYPE, UNLIMITED, Header, Held, Member, Pause, Role
 from .table import STORES_MAY_PASS, Slots, fence, pop_run
 from .tokens import SLOT_BITS, TOKEN_BYTES, pack_token
 
@@ -80,6 +80,8 @@ class BufferWriter(Interface):
         self._member = -1
         self._pid = -1
         self._is_source = False
+        self._held = Held()
+        self.was_held = False
         self._pace = Pace(ring.slot_count)
         # The event published last must outlive some others, for the sake of observers.
         self._kept_back = min(ring.slot_count // 8, _MOST_KEPT_BACK)
@@ -377,6 +379,14 @@ class BufferWriter(Interface):
         members[row + Member.DEAD_NS] += int(dead_s * 1e9)
         members[row + Member.LIVE_NS] += int(live_s * 1e9)
 
+    def take_held(self) -> Held:
+        """Return how long this writer was held when it published, since the last call.
+
+        `was_held` tells whether there is anything to ask for. Who books the times of a source asks.
+        """
+        held, self._held, self.was_held = self._held, Held(), False
+        return held
+
     def close(self) -> None:
         """End this writer: once all expected ones have, readers come to the end of the stream."""
         if self._closed:
@@ -503,7 +513,16 @@ class BufferWriter(Interface):
         """Tell whether what is to be published now is to be discarded; wait if writers are held instead."""
         if not self._heeds_pause:
             return False
-        self.ring.wait_while_held()
+        if self.ring.held:
+            members, waits_since = self.ring.members, self._member * MEMBER_WORDS + _WAITS_SINCE_NS
+            is_dead = self._is_source and self._header[_PAUSED] == Pause.HOLD_DEAD
+            if is_dead:  # statistics see it grow
+                members[waits_since] = monotonic_ns()
+            held = self.ring.wait_while_held()
+            if is_dead:
+                members[waits_since] = 0
+            self._held = Held(self._held.idle_s + held.idle_s, self._held.dead_s + held.dead_s)
+            self.was_held = True
         return self._header[_PAUSED] == Pause.DISCARD
 
     def _discard(self, count: int) -> None:

@@ -59,6 +59,7 @@ def add_part(path: Path, own: RunRecord, node: str) -> dict[str, Any]:
             settled_nodes=frozenset(parts.get("settled", ())),
             nodes=kept.get("nodes"),
             reports=reports,
+            incidents={key: kept[key] for key in ("incidents", "more_incidents") if key in kept},
         )
         content = own_part(merged.ended(True, datetime.now().astimezone()).to_dict(), list(reports))
         senders = {link.name: link.from_node for link in own.plan.links}

@@ -73,6 +73,8 @@ class RunRecord:
         What each node said of itself when it registered, as plain values.
     reports
         The last report of each node.
+    incidents
+        What happened without harm, see `Incidents.to_plain`.
     """
 
     plan: Plan
@@ -88,6 +90,7 @@ class RunRecord:
     closed_nodes: frozenset[str] = frozenset()
     nodes: Mapping[str, Any] | None = None
     reports: Reports | None = None
+    incidents: Mapping[str, Any] | None = None
 
     def ended(self, failed: bool, finished: datetime) -> RunRecord:
         """Return the record of the run after its end."""
@@ -120,6 +123,7 @@ class RunRecord:
             "workers": {
                 name: {column: book[column] for column in _WORKER_COLUMNS} for name, book in workers.items()
             },
+            **(self.incidents or {"incidents": []}),
         }
         if not self.closed_nodes >= set(self.plan.nodes):
             content["parts"] = self._parts()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from .books import events
@@ -41,6 +42,7 @@ def report_text(record: Mapping[str, Any], title: str = "run") -> str:
         + (f"  ({text})" if (text := duration_text(duration_s(record))) else ""),
     ]
     lines += [f"  reason   {reason}" for reason in run.get("reasons", [])]
+    lines += _incidents(record)
     lines += _section("buffers", record["buffers"], _BUFFER_COLUMNS, _buffer_row)
     lines += _bottlenecks(record)
     lines += _section("links", record["links"], _LINK_COLUMNS, _link_row)
@@ -48,6 +50,18 @@ def report_text(record: Mapping[str, Any], title: str = "run") -> str:
         lines.append("  (links that were ended at once: counts up to a second older than their end)")
     lines += _section("workers", record["workers"], _WORKER_COLUMNS, _worker_row)
     return "\n".join(lines)
+
+
+def _incidents(record: Mapping[str, Any]) -> list[str]:
+    """Say what happened that did no harm, and for how long."""
+    lines = []
+    for row in record.get("incidents", []):
+        since = datetime.fromisoformat(row["from"])
+        text = f"{duration_text(row['duration_s'])} from {since:%H:%M:%S} on: {row['why']}"
+        lines.append(f"  {row['kind']:<8} {text}")
+    for kind, sums in record.get("more_incidents", {}).items():
+        lines.append(f"  {kind:<8} {sums['count']} times more, {duration_text(sums['duration_s'])} in all")
+    return lines
 
 
 _BUFFER_COLUMNS = (

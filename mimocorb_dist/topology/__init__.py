@@ -6,7 +6,7 @@ here. Who looks for something, finds it in
     model, plan, flow                  what the other rooms get: a setup, and what each node has of it
     loading                            the way from a file to the model, step by step:
         document                           YAML with places
-        buffers, workers, hosts, configs   the sections; fields reads typed values out of them
+        buffers, workers, hosts, disk, configs   the sections; fields reads typed values out of them
         classic                            the same for setups of mimoCoRB 1
         prebuilt, code, user_files, paths  what a section refers to: functions, Python files, files
         drafts, rules, limits, resolved    a setup as read, checked as a whole, checked as a plan, as values

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .findings import Findings
     from .model import Delivery, Place
 
-BUFFER_KEYS = ("slot_count", "data_length", "data_dtype", "delivery", "node")
+BUFFER_KEYS = ("slot_count", "data_length", "data_dtype", "delivery", "node", "watchdog")
 BUFFER_LEFTOVERS = ("overwrite", "debug")
 _RENAMED = {"number_of_slots": "slot_count", "channel_per_slot": "data_length", "data_type": "data_dtype"}
 _EXAMPLE = "Buffers: {raw: {slot_count: 128, data_length: 1000, data_dtype: {ch1: float32}}}"
@@ -64,6 +64,7 @@ def _read_buffer(findings: Findings, name: str, entry: Entry) -> BufferDraft:
         dtype_texts=texts,
         delivery=cast("Delivery", fields.choice("delivery", ("shared", "broadcast"), "shared")),
         node=fields.text("node", "daq"),
+        watchdog_s=fields.seconds("watchdog"),
     )
 
 

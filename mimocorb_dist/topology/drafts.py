@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .disk import DiskRules
 from .model import RunRules
 from .terms import TERMS, Terms
 
@@ -48,6 +49,7 @@ class BufferDraft:
     dtype_texts: dict[str, str] = field(default_factory=dict)
     delivery: Delivery = "shared"
     node: Reference | None = None
+    watchdog_s: float | None = None
 
 
 @dataclass
@@ -93,6 +95,7 @@ class SetupDraft:
     target_path: Path
     dialect: Dialect = "mimoCoRB 2"
     rules: RunRules = field(default_factory=RunRules)
+    disk: DiskRules = field(default_factory=DiskRules)
 
     @property
     def terms(self) -> Terms:

@@ -166,6 +166,18 @@ class Fields:
         self.findings.mistake(item.place, what, allowed)
         return None
 
+    def seconds(self, key: str) -> float | None:
+        """Return the time in s, 0 or more, that a key holds; None if absent or wrong."""
+        item = self.item(key)
+        if item is None:
+            return None
+        value = item.value
+        if not isinstance(value, bool) and isinstance(value, (int, float)) and 0 <= value < float("inf"):
+            return float(value)
+        what = f"{self.label}: {key} is {shown(value)}"
+        self.findings.mistake(item.place, what, f"write a number of seconds: '{key}: 60'; 0 for never")
+        return None
+
     def text(self, key: str, example: str) -> Reference | None:
         """Return the value of a key that holds a text; None if it is absent, empty or wrong."""
         item = self.item(key)

@@ -12,6 +12,7 @@ from mimocorb_dist.errors import TopologyError
 from .buffers import read_buffers
 from .classic import is_classic, read_classic
 from .configs import ConfigReader
+from .disk import read_disk
 from .document import read_document
 from .drafts import SetupDraft
 from .fields import Fields
@@ -41,6 +42,7 @@ TOP_LEVEL_KEYS = (
     "target_directory",
     "base_config",
     "security",
+    "Disk",
     "Options",
 )
 
@@ -112,6 +114,7 @@ def _read_setup(findings: Findings, document: Item, shown_path: Path, path: Path
         workers=workers.read(top),
         target_directory=target_directory,
         target_path=target_path,
+        disk=read_disk(findings, top),
     )
 
 
@@ -178,6 +181,7 @@ def _build(setup: SetupDraft, path: Path) -> Topology:
         resolved=resolved_setup(setup, buffers, workers, broker_node),
         dialect=setup.dialect,
         rules=setup.rules,
+        disk=setup.disk,
     )
 
 
@@ -213,4 +217,5 @@ def _buffer(draft: BufferDraft, workers: Mapping[str, Worker]) -> Buffer:
         data_dtype=draft.data_dtype,
         delivery=draft.delivery,
         place=draft.place,
+        watchdog_s=draft.watchdog_s,
     )

@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from .disk import DiskRules
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -83,6 +85,8 @@ class Buffer:
         ``shared``: each event goes to one reader. ``broadcast``: each worker gets every event.
     place
         Where it stands in the setup file.
+    watchdog_s
+        After how long without a move it is talked about, in s; 0: never; None: the setup does not say.
     """
 
     name: str
@@ -92,6 +96,7 @@ class Buffer:
     data_dtype: np.dtype[Any]
     delivery: Delivery
     place: Place
+    watchdog_s: float | None = None
 
     @property
     def event_bytes(self) -> int:
@@ -216,6 +221,8 @@ class Topology:
         What it is written in.
     rules
         How its runs go.
+    disk
+        How much room disks must have.
     """
 
     path: Path
@@ -232,6 +239,7 @@ class Topology:
     resolved: dict[str, Any] = field(default_factory=dict)
     dialect: Dialect = "mimoCoRB 2"
     rules: RunRules = field(default_factory=RunRules)
+    disk: DiskRules = field(default_factory=DiskRules)
 
     @property
     def distributed(self) -> bool:

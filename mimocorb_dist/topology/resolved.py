@@ -29,8 +29,8 @@ def resolved_setup(
     Returns
     -------
     dict
-        `Buffers`, `Workers`, `target_directory`; `Nodes`, `Broker` and `security` where the setup has them;
-        of a setup of mimoCoRB 1 also `dialect`, `max_events` and `max_time_s`.
+        `Buffers`, `Workers`, `target_directory`; `Nodes`, `Broker`, `security` and `Disk` where the setup has
+        them; of a setup of mimoCoRB 1 also `dialect`, `max_events` and `max_time_s`.
     """
     hosts, named = setup.hosts, setup.hosts.named
     resolved: dict[str, Any] = {}
@@ -51,6 +51,8 @@ def resolved_setup(
         resolved["Broker"] = {key: value for key, value in broker.items() if value is not None}
     if hosts.security:
         resolved["security"] = hosts.security
+    if disk := setup.disk.resolved():
+        resolved["Disk"] = disk
     resolved["Buffers"] = {
         name: {
             **({"node": buffer.node} if named else {}),
@@ -58,6 +60,7 @@ def resolved_setup(
             "data_length": buffer.data_length,
             "data_dtype": setup.buffers[name].dtype_texts or str(buffer.data_dtype),
             "delivery": buffer.delivery,
+            **({} if buffer.watchdog_s is None else {"watchdog": buffer.watchdog_s}),
         }
         for name, buffer in buffers.items()
     }

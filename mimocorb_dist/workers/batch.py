@@ -107,7 +107,7 @@ class BatchImporter(Source):
             How many were published, how long slots were waited for in s, and the time of the last publishing.
         """
         timestamp = time() - monotonic() + t_data
-        done, waited, ready = 0, 0.0, t_data
+        done, waited, ready, held_s = 0, 0.0, t_data, self._unread_s
         while done < len(events):
             with self.write[0].batch(len(events) - done) as (metadata, data):
                 if len(data) == 0:
@@ -116,13 +116,15 @@ class BatchImporter(Source):
                 if given is None:
                     metadata["counter"] = np.arange(counter + done, counter + done + len(data))
                     metadata["timestamp"] = timestamp
-                    metadata["deadtime"] = (t_slot - ready) / (t_slot - last or 1.0)
+                    metadata["deadtime"] = (t_slot - ready + held_s) / (t_slot - last + held_s or 1.0)
                 else:
                     metadata[:] = given[done : done + len(data)]
                 as_bytes(data)[...] = as_bytes(events[done : done + len(data)])
                 done += len(data)
                 waited += t_slot - ready
             ready = last = monotonic()
+            held_s = self._unread_s = self._held_s() if self.write[0].was_held else 0.0
+            waited += held_s
         return done, waited, last
 
 

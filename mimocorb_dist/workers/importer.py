@@ -25,6 +25,7 @@ class Source(Template):
         super().__init__(io, *more)
         self.counter = 0
         self._booked_s = monotonic()
+        self._unread_s = 0.0  # how long the source was not read after the last event, for the sink was held
 
     @calls(Calls.SOURCE)
     def _generator(self, ufunc: Callable[[], Iterable[Any]] | None) -> Iterator[Any]:
@@ -53,6 +54,15 @@ class Source(Template):
         stop = self.io.stop
         stop.look_again_s = now_s + BOOK_EVERY_S
         return not (stop.requested or self.write[0].ring.stopping)
+
+    def _held_s(self) -> float:
+        """Return how long the sink was held since the last call so that it is dead time, in s.
+
+        Other time held is neither dead nor live.
+        """
+        held = self.write[0].take_held()
+        self._booked_s += held.idle_s
+        return held.dead_s
 
     def _finish(self, generator: Iterator[Any]) -> None:
         """Let the generator clean up, and end the stream."""
@@ -102,7 +112,7 @@ class Importer(Source):
         self._begin()
         last = self._booked_s
         epoch = time() - last  # the wall clock may be set during a run; durations must not see it
-        dead_s = 0.0
+        dead_s = held_s = 0.0
         try:
             for data in generator:
                 t_data = monotonic()
@@ -110,7 +120,10 @@ class Importer(Source):
                     break
                 t_slot = monotonic()
                 waited = t_slot - t_data
-                dead = waited / (t_slot - last or 1.0)
+                if held_s:  # the source was not read between the event before and this one
+                    dead, held_s = (waited + held_s) / (t_slot - last + held_s), 0.0
+                else:
+                    dead = waited / (t_slot - last or 1.0)
                 try:
                     published = put(data, counter, epoch + t_data, dead)
                 except (TypeError, ValueError):
@@ -120,6 +133,9 @@ class Importer(Source):
                 counter += 1
                 dead_s += waited
                 last = monotonic()
+                if writer.was_held:
+                    held_s = self._held_s()
+                    dead_s += held_s
                 if last > stop.look_again_s:
                     if not self._book(counter, last, dead_s):
                         break

@@ -6,8 +6,9 @@ import dataclasses
 
 import pytest
 
-from mimocorb_dist.broker.control import RunControl, State
+from mimocorb_dist.broker.control import RunControl
 from mimocorb_dist.broker.limits import event_limits
+from mimocorb_dist.broker.state import State
 from mimocorb_dist.topology import plan as spread
 
 from .plans import ONE_NODE, planned

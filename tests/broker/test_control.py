@@ -7,9 +7,10 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from hypothesis.strategies import sampled_from
 
-from mimocorb_dist.broker.control import RunControl, State
+from mimocorb_dist.broker.control import RunControl
 from mimocorb_dist.broker.effects import MakeRun, Notice, Over, Push
 from mimocorb_dist.broker.registration import Registration
+from mimocorb_dist.broker.state import State
 from mimocorb_dist.errors import RefusedError
 
 from .plans import ONE_NODE, THREE_NODES, planned
@@ -44,9 +45,9 @@ def kinds(control, node=None):
     return [push.kind for push in pushes(control) if node in (None, push.node)]
 
 
-def gather(control):
+def gather(control, **changes):
     for node in ("storage", "daq", "filter"):
-        control.register(registration(node), 0.0)
+        control.register(registration(node, **changes), 0.0)
     control.take_effects()
     control.run_made("id", "run_1")
     control.take_effects()
@@ -55,8 +56,8 @@ def gather(control):
 PORTS = {"daq": {}, "filter": {"raw@daq->filter": 1}, "storage": {"good@filter->storage": 2}}
 
 
-def run_up(control):
-    gather(control)
+def run_up(control, **changes):
+    gather(control, **changes)
     for node, ports in PORTS.items():
         control.node_ready(node, ports)
     for stage in range(4):
@@ -124,6 +125,65 @@ def test_pause_and_resume_reach_every_node_and_are_refused_where_nothing_would_c
     assert control.state is State.RUNNING
     with pytest.raises(RefusedError, match="running"):
         control.command("resume")
+
+
+def disk_report(room):
+    return {
+        "workers": {"source": {"alive": 1}},
+        "disk": {"room": room, "text": f"room: {room}", "free_bytes": 1},
+    }
+
+
+def test_importers_of_all_nodes_wait_while_the_disk_of_one_is_full(control):
+    run_up(control)
+    control.take_effects()
+    control.report("storage", disk_report("none"), 1.0)
+    assert control.state is State.PAUSED
+    assert kinds(control) == ["hold"] * 3
+    assert control.held == {"storage": "node storage: room: none"}
+    control.report("storage", disk_report("none"), 2.0)
+    assert not control.take_effects()
+    with pytest.raises(RefusedError, match="cannot resume: node storage: room: none"):
+        control.command("resume")
+    control.report("storage", disk_report("little"), 3.0)
+    assert control.state is State.RUNNING
+    assert kinds(control) == ["release"] * 3
+
+
+def test_a_full_disk_at_the_start_lets_importers_wait_from_the_beginning(control):
+    gather(control)
+    control.report("storage", disk_report("none"), 0.0)
+    control.take_effects()
+    for node, ports in PORTS.items():
+        control.node_ready(node, ports)
+    assert kinds(control, "daq") == ["hold", "go"]
+    for stage in range(4):
+        for node in PORTS:
+            control.node_started(node, stage)
+    assert control.state is State.PAUSED
+
+
+def test_a_full_disk_does_not_keep_a_run_from_its_end_nor_count_for_its_length(control):
+    run_up(control, max_time_s=10.0)
+    control.tick(0.0)
+    control.report("storage", disk_report("none"), 1.0)
+    for now_s in (1.0, 50.0):
+        for node in PORTS:
+            control.heard(node, now_s)
+        control.tick(now_s)
+    assert control.state is State.PAUSED
+    control.command("stop")
+    assert control.held == {}
+    close_all(control)
+    assert control.state is State.FINISHED
+
+
+def test_a_node_that_is_lost_holds_nobody_any_more(control):
+    run_up(control)
+    control.report("storage", disk_report("none"), 1.0)
+    control.node_lost("storage", "has died")
+    control.report("storage", disk_report("none"), 2.0)
+    assert not control.pauses.full
 
 
 @pytest.mark.parametrize("command", ["pause", "resume"])
@@ -411,9 +471,10 @@ class AnyOrder(RuleBasedStateMachine):
         for stage in range(4):
             self.control.node_started(node, stage)
 
-    @rule(node=nodes, alive=sampled_from([0, 1]))
-    def report(self, node, alive):
-        self.control.report(node, {"workers": {"source": {"alive": alive}}}, self.now_s)
+    @rule(node=nodes, alive=sampled_from([0, 1]), room=sampled_from(["enough", "enough", "little", "none"]))
+    def report(self, node, alive, room):
+        disk = {"room": room, "text": room, "free_bytes": 1}
+        self.control.report(node, {"workers": {"source": {"alive": alive}}, "disk": disk}, self.now_s)
 
     @rule(node=nodes, fatal=sampled_from([False, True]))
     def trouble(self, node, fatal):
@@ -445,6 +506,11 @@ class AnyOrder(RuleBasedStateMachine):
             self.control.leave(node)
         except RefusedError:
             return
+
+    @invariant()
+    def paused_while_there_is_no_room(self):
+        if self.control.state in (State.RUNNING, State.PAUSED):
+            assert bool(self.control.pauses) == (self.control.state is State.PAUSED)
 
     @invariant()
     def ended_for_ever(self):

@@ -10,8 +10,8 @@ from tests.broker.plans import THREE_NODES, planned
 class Bench:
     """A worker between two rings, and what a node knows of them."""
 
-    def __init__(self, tasks) -> None:
-        self.stalls = Stalls(tasks)
+    def __init__(self, tasks, buffers) -> None:
+        self.stalls = Stalls(tasks, buffers)
         self.workers = {"pick": {"events": 5, "errors": 0, "restarts": 0, "alive": 1}}
         self.source = {"read": {"readers": 5}, "undelivered": {"readers": 3}, "fill": 1.0}
         self.sink = {"read": {"readers": 0}, "undelivered": {"readers": 0}, "fill": 0.0}
@@ -22,8 +22,8 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path):
-    plan = planned(tmp_path, THREE_NODES)[1]
-    return Bench(tasks_of(plan.nodes["filter"], plan))
+    topology, plan = planned(tmp_path, THREE_NODES)
+    return Bench(tasks_of(plan.nodes["filter"], plan), topology.buffers)
 
 
 def test_a_worker_that_does_nothing_while_events_wait_is_stalled(bench):

@@ -108,16 +108,37 @@ def test_readers_empty_the_ring_while_writers_are_held(directory: Path) -> None:
 
 def test_who_reads_a_source_can_wait_before(directory: Path) -> None:
     ring = make_ring(directory)
-    assert ring.wait_while_held() < 0.1
+    assert ring.wait_while_held() == (0.0, 0.0)
     ring.pause(hold=True)
     waited_s: list[float] = []
-    thread = threading.Thread(target=lambda: waited_s.append(ring.wait_while_held()))
+    thread = threading.Thread(target=lambda: waited_s.append(ring.wait_while_held().idle_s))
     thread.start()
     thread.join(0.05)
     assert not waited_s
     ring.resume()
     thread.join(20)
     assert waited_s[0] >= 0.04
+
+
+def test_time_held_may_be_dead_time(directory: Path) -> None:
+    ring = make_ring(directory, slot_count=4)
+    ring.pause(hold=True, dead=True)
+    writer = BufferWriter(ring)
+    writer.add_dead_time(0.0, 0.0)
+    thread = threading.Thread(target=lambda: put(writer, 0))
+    thread.start()
+    eventually(lambda: ring.statistics().dead_time_s > 0.05, 20, "dead time that grows")
+    assert ring.statistics().written == 0
+    ring.pause(hold=True)
+    thread.join(0.05)
+    ring.resume()
+    thread.join(20)
+    assert ring.statistics().written == 1
+    assert writer.was_held
+    held = writer.take_held()
+    assert held.dead_s > 0.05 and held.idle_s > 0.03
+    assert not writer.was_held and writer.take_held() == (0.0, 0.0)
+    assert ring.statistics().dead_time_s == 0.0  # whoever has a source books it
 
 
 def test_a_pause_that_discards_does_not_hold(directory: Path) -> None:

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mimocorb_dist import (
+    BatchImporter,
     Exporter,
     Filter,
     Importer,
@@ -72,6 +73,33 @@ def test_dead_time_is_the_share_of_waiting_for_a_slot(bench):
     statistics = raw.statistics()
     assert statistics.dead_time_s == pytest.approx(held_s, abs=0.2)
     assert statistics.live_time_s < 0.1
+
+
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize("dead", [False, True])
+def test_time_in_which_the_sink_is_held_is_dead_or_nothing_at_all(bench, dead, many):
+    raw = bench.ring()
+    held_s = 0.3
+
+    def ufunc():
+        for number in range(3):
+            if number == 1:
+                raw.pause(hold=True, dead=dead)
+                threading.Timer(held_s, raw.resume).start()
+            yield np.full((1, 4), number) if many else number
+
+    (BatchImporter if many else Importer)(worker_io(sinks=[raw]))(ufunc)
+    statistics = raw.statistics()
+    assert statistics.live_time_s < 0.15
+    assert statistics.dead_time_s == pytest.approx(held_s if dead else 0.0, abs=0.15)
+    shares = []
+    reader = BufferReader(raw)
+    for _ in range(3):
+        with reader as (metadata, _data):
+            shares.append(metadata["deadtime"][0])
+    reader.close()
+    # The event that was held had been read before; it is the next one that was not read in time.
+    assert bool(shares[2] > 0.9) is dead
 
 
 def test_a_slow_source_makes_live_time(bench):

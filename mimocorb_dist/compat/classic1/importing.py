@@ -19,6 +19,8 @@ from .writer import Writer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mimocorb_dist.ring.layout import Held
+
 BOOK_EVERY_S = 0.02
 """At high rates the books are kept so often; at low rates at each event."""
 
@@ -46,6 +48,9 @@ class _Source:
         self.event_count = 0
         self.T_last = self._booked_s = monotonic()
         self._dead_s = 0.0
+        self._unread_s = (
+            0.0  # how long the source was not read since the last event, as no room was to keep it
+        )
 
     def _write(self, data: Any, metadata: Any) -> None:
         """Wait for a slot, and publish an event.
@@ -61,13 +66,16 @@ class _Source:
         t_buffer = monotonic()
         dead_s = t_buffer - t_data
         if metadata is None:
-            metadata = (self.event_count + 1, timestamp, dead_s / (t_buffer - self.T_last or 1.0))
+            share = (dead_s + self._unread_s) / (t_buffer - self.T_last or 1.0)
+            metadata = (self.event_count + 1, timestamp, share)
         else:
             metadata = _given_metadata(metadata)
         sink._write(lambda slot: fill_channels(slot, data, self.chnams, sink.name), metadata)
         self.event_count += 1
         self.T_last = t_buffer
         self._dead_s += dead_s
+        self._unread_s = 0.0
+        self._note(sink._take_held())
         if t_buffer - self._booked_s > BOOK_EVERY_S:
             self._book(t_buffer)
 
@@ -76,11 +84,15 @@ class _Source:
         self._booked_s, self._dead_s = now_s, 0.0
 
     def _wait_while_held(self) -> None:
-        """Wait until the pause is over: that is neither dead time nor live time."""
-        waited_s = self.sink._wait_out_the_pause()
-        if waited_s:
-            self.T_last += waited_s
-            self._booked_s += waited_s
+        """Wait until the pause is over."""
+        self._note(self.sink._wait_out_the_pause())
+
+    def _note(self, held: Held) -> None:
+        """Take a pause into account: one that somebody wanted is neither dead nor live time."""
+        self.T_last += held.idle_s
+        self._booked_s += held.idle_s
+        self._dead_s += held.dead_s
+        self._unread_s += held.dead_s
 
 
 class rbImport(_Source):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mimocorb_dist.ring import METADATA_DTYPE, BufferWriter
-from mimocorb_dist.ring.layout import Header
+from mimocorb_dist.ring.layout import Header, Held
 from mimocorb_dist.ring.ring import HELD_LOOK_S
 from mimocorb_dist.workers.stopping import Stop
 
@@ -87,8 +87,10 @@ class Writer(ClassicEnd):
         self._wait_while_held()
         hand.done()
         now_s = time.monotonic()
+        held = hand.end.take_held()
         if 0 <= deadtime <= 1 and self._is_source():
-            self._book(deadtime * (now_s - self._published_s), (1 - deadtime) * (now_s - self._published_s))
+            between_s = now_s - self._published_s - sum(held)
+            self._book(deadtime * between_s + held.dead_s, (1 - deadtime) * between_s)
         self._published_s = now_s
 
     def _copy(self, metadata: npt.NDArray[np.void], data: Any) -> None:
@@ -164,15 +166,19 @@ class Writer(ClassicEnd):
         if self._worker is not None:
             self._worker.stop.deferred = True
 
-    def _wait_out_the_pause(self) -> float:
-        """Wait until the pause is over, with nothing in hand; return how long that took, in s."""
+    def _wait_out_the_pause(self) -> Held:
+        """Wait until the pause is over, with nothing in hand; return how long that took."""
         if not self._header[_PAUSED]:
-            return 0.0
+            return Held()
         if not self._in_script:
             return self.ring.wait_while_held()
         since_s = time.monotonic()
         self._wait_while_held()
-        return time.monotonic() - since_s
+        return Held(idle_s=time.monotonic() - since_s)
+
+    def _take_held(self) -> Held:
+        """Return how long this writer was held when it published, since the last call."""
+        return self._attached().end.take_held()
 
     def _wait_while_held(self) -> None:
         """Wait until the pause is over: in a script, whose end is to be seen; a node's rings wait."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mimocorb_dist.topology.fields import Fields
     from mimocorb_dist.topology.findings import Findings
 
-KEYS = ("number_of_slots", "channel_per_slot", "data_type", "node")
+KEYS = ("number_of_slots", "channel_per_slot", "data_type", "node", "watchdog")
 _RENAMED = {"slot_count": "number_of_slots", "data_length": "channel_per_slot", "data_dtype": "data_type"}
 _TYPE_EXAMPLE = "{1: [chA, float32]}"
 
@@ -52,6 +52,7 @@ def _read_buffer(findings: Findings, name: str, entry: Entry) -> BufferDraft:
         dtype_texts=texts,
         delivery="broadcast",
         node=fields.text("node", "daq"),
+        watchdog_s=fields.seconds("watchdog"),
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mimocorb_dist.topology.configs import ConfigReader
+from mimocorb_dist.topology.disk import read_disk
 from mimocorb_dist.topology.drafts import SetupDraft
 from mimocorb_dist.topology.fields import Fields
 from mimocorb_dist.topology.findings import nearest, shown
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 KEYS = (
     *("output_directory", "GUI_control", "KBD_control"),
     *("RingBuffer", "Functions", "FunctionConfigs"),
-    *("Nodes", "Broker", "security"),
+    *("Nodes", "Broker", "security", "Disk"),
 )
 MAIN_KEYS = ("config_file", "runtime", "runevents")
 FIRST_BUFFER, FIRST_FUNCTION = "RB_1", "Fkt_1"
@@ -84,6 +85,7 @@ def read_classic(findings: Findings, document: Item, path: Path) -> SetupDraft:
         target_directory=target_directory,
         target_path=target_path,
         dialect="mimoCoRB 1",
+        disk=read_disk(findings, top),
         rules=RunRules(
             max_events=max_events,
             max_time_s=max_time_s,
