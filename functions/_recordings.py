@@ -193,15 +193,15 @@ def _open_mimo(path: Path, target: Target, _array: str | None, sources: dict[str
             f"{path}: holds events of {found}, but the buffer is for {target}; "
             f"write `data_length: {header.data_length}` in the setup"
         )
-    sample = np.empty((0, header.data_length), header.data_dtype)
-    _columns(path, f"its data ({found})", sample, target, sources)
+    # The same type needs no fields: they may be of any kind, and of setups of mimoCoRB 1 there may be none.
+    same, what = header.data_dtype == target.dtype, f"its data ({found})"
+    if not same:
+        sample = np.empty((0, header.data_length), header.data_dtype)
+        _columns(path, what, sample, target, sources)
 
     def read() -> Iterator[Batch]:
         for metadata, data in _mimo.read_events(path, header):
-            if header.data_dtype == target.dtype:
-                yield metadata, data
-            else:
-                yield metadata, structured(target, {name: data[source] for name, source in sources.items()})
+            yield metadata, data if same else structured(target, _columns(path, what, data, target, sources))
 
     return read
 

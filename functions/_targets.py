@@ -48,6 +48,8 @@ class Target:
         return max(1, _CHUNK_BYTES // (self.dtype.itemsize * self.length))
 
     def __str__(self) -> str:
+        if self.dtype.names is None:
+            return f"data_length {self.length}, plain {self.dtype}"
         fields = ", ".join(f"{name}: {self.dtype[name]}" for name in self.names)
         return f"data_length {self.length}, data_dtype {{{fields}}}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from .books import events
@@ -85,8 +85,11 @@ def _bottlenecks(record: Mapping[str, Any]) -> list[str]:
     """Say for buffers whose importers had to wait what they waited for."""
     workers = (record.get("setup") or {}).get("Workers", {})
     lines = []
+    held_s = _held_s(record)
     for name, book in record["buffers"].items():
-        share = dead_time_share(book)
+        sources = [worker for worker in workers.values() if _imports(worker) and name in worker["sinks"]]
+        waited_s = max(0.0, float(book["dead_time_s"]) - held_s * sum(map(_processes, sources)))
+        share = dead_time_share({**book, "dead_time_s": waited_s})
         if share is None or share < _DEAD_TIME_TOLD or book["max_fill"] < _FULL:
             continue
         *passed, (full, readers) = _full_ones(name, record["buffers"], workers)
@@ -99,6 +102,28 @@ def _bottlenecks(record: Mapping[str, Any]) -> list[str]:
             f"{full} was full: {_why_full(full, readers, record)}" + _broken_before(passed, record)
         )
     return lines
+
+
+def _imports(worker: Mapping[str, Any]) -> bool:
+    return bool(worker.get("sinks")) and not worker.get("sources") and not worker.get("observes")
+
+
+def _processes(worker: Mapping[str, Any]) -> int:
+    nodes = worker.get("node")
+    return int(worker.get("number_of_processes", 1)) * (len(nodes) if isinstance(nodes, list) else 1)
+
+
+def _held_s(record: Mapping[str, Any]) -> float:
+    """Return how long importers were held, in s: each counts that as dead time that no buffer has caused."""
+    held_s, until = float(record.get("more_incidents", {}).get("held", {}).get("duration_s", 0.0)), None
+    for row in sorted(record.get("incidents", []), key=lambda row: str(row["from"])):
+        if row["kind"] == "held":
+            since = datetime.fromisoformat(row["from"])
+            end = since + timedelta(seconds=row["duration_s"])
+            begin = since if until is None else max(since, until)
+            held_s += max(0.0, (end - begin).total_seconds())
+            until = end if until is None else max(until, end)
+    return held_s
 
 
 def _why_full(buffer: str, readers: Sequence[str], record: Mapping[str, Any]) -> str:

@@ -219,6 +219,33 @@ def test_the_report_says_whom_importers_waited_for(tmp_path):
     )
 
 
+def test_the_report_tells_time_held_from_time_waited(tmp_path):
+    def held(since, duration_s):
+        time = f"2026-02-03T12:00:{since:02d}.000+01:00"
+        return {
+            "kind": "held",
+            "where": "a",
+            "from": time,
+            "to": None,
+            "duration_s": duration_s,
+            "why": "no room",
+        }
+
+    raw = CONTENT["buffers"]["raw"] | {"max_fill": 1.0, "dead_time_s": 20.0, "live_time_s": 5.0}
+    content = CONTENT | {
+        "buffers": {"raw": raw},
+        "incidents": [held(0, 10.0), held(5, 10.0), held(30, 4.0)],
+        "more_incidents": {"silent": {"count": 2, "duration_s": 80.0}},
+        "setup": {"Workers": {"source": {"sinks": ["raw"]}, "save": {"sources": ["raw"]}}},
+    }
+    write_record(tmp_path / "run.json", content)
+    text = report(tmp_path)
+    assert "  held     10.0 s from 12:00:05 on: no room\n" in text
+    assert "  silent   2 times more, 1 min 20 s in all\n" in text
+    assert "raw: importers waited 16.7 % of the time" in text  # 1 s beside 5 s
+    assert " 80.0 % " in text
+
+
 def test_the_report_does_not_call_slow_what_does_little_but_fail(tmp_path):
     raw = CONTENT["buffers"]["raw"] | {"max_fill": 1.0}
     workers = {"save": CONTENT["workers"]["save"] | {"errors": 15, "events": 2}}

@@ -1,0 +1,99 @@
+"""A run takes the memory that its setup says, and not more the longer it goes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psutil
+
+from mimocorb_dist.ring import BufferSpec
+from mimocorb_dist.ring.layout import Layout
+from mimocorb_dist.topology import load, plan
+from mimocorb_dist.topology.sizes import ring_bytes
+from tests.node.running import Started, write_setup
+from tests.support import free_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SETUP = """
+Nodes: {daq: {}, filter: {}, storage: {}}
+Broker: {node: storage, port: PORT}
+Buffers:
+  raw: {slot_count: 256, data_length: 1000, data_dtype: {number: int64}}
+  good: {slot_count: 128, data_length: 1000, data_dtype: {number: int64}, delivery: broadcast}
+Workers:
+  source: {node: daq, file: f.py, function: source, sinks: [raw]}
+  pick: {node: filter, file: f.py, function: everything, number_of_processes: 2, sources: [raw],
+         sinks: [good]}
+  save: {node: storage, function: exporters.drain, sources: [good]}
+  near: {node: filter, function: exporters.drain, sources: [good]}
+  look: {node: storage, file: f.py, function: look, observes: [raw]}
+target_directory: target
+"""
+EVENTS = 30_000
+
+OTHER_FILES_BYTES = 1 << 18
+"""Jobs, cards and locks of a node, beside its rings."""
+PROCESS_BYTES = 48 << 20
+"""What an interpreter with its libraries takes: 17 to 28 MiB, seen here."""
+GROWTH_BYTES = 4 << 20
+"""What allocators need to settle; a leak of one event in a hundred would be more than that."""
+
+
+def own_bytes(process: psutil.Process) -> int:
+    """Return the memory of a process that it shares with nobody, without that of rings."""
+    maps = process.memory_maps(grouped=False)
+    return sum(part.private_dirty + part.private_clean for part in maps if not part.path.endswith(".ring"))
+
+
+def exact_bytes(ring) -> int:
+    buffer = ring.buffer
+    spec = BufferSpec(buffer.name, ring.slot_count, buffer.data_length, buffer.data_dtype, ring.groups)
+    return Layout(spec).total_bytes
+
+
+class Figures:
+    """What the processes of a run use at one moment."""
+
+    def __init__(self, run: Started) -> None:
+        node = psutil.Process(run.process.pid)
+        processes = [node, *node.children(recursive=True)]
+        self.names = {process.pid: " ".join(process.cmdline()[1:])[-60:] for process in processes}
+        self.own_bytes = {process.pid: own_bytes(process) for process in processes}
+        self.descriptors = {process.pid: process.num_fds() for process in processes}
+        self.threads = {process.pid: process.num_threads() for process in processes}
+
+
+def test_memory_is_what_the_setup_says_and_stays_so(tmp_path: Path) -> None:
+    setup = write_setup(tmp_path, SETUP, PORT=str(free_port()))
+    nodes = plan(load(setup)).nodes
+    with Started(setup, "--all") as run:
+        run.until("good", EVENTS)
+        before = Figures(run)
+        directories = {path.name.rpartition("-")[2]: path for path in run.runtime_directories()}
+        assert set(directories) == set(nodes)
+        for node, directory in directories.items():
+            files = {path.name: path.stat() for path in directory.rglob("*") if path.is_file()}
+            rings = {f"{ring.ring}.ring": ring for ring in nodes[node].rings}
+            assert {name for name in files if name.endswith(".ring")} == set(rings)
+            for name, ring in rings.items():
+                stat = files.pop(name)
+                exact = exact_bytes(ring)
+                assert stat.st_size == exact
+                assert stat.st_blocks * 512 == -(-exact // 4096) * 4096  # all of it is there from the start
+                assert abs(ring_bytes(ring) - exact) < 0.01 * exact + 16_384  # what `check` shows
+            assert sum(stat.st_size for stat in files.values()) < OTHER_FILES_BYTES
+        run.until("good", 3 * EVENTS)
+        after = Figures(run)
+        run.interrupt()
+        output = run.ends(0)
+    assert "quality GOOD" in output
+    flight = max(exact_bytes(ring) for node in nodes.values() for ring in node.rings)
+    for pid, name in after.names.items():
+        # What a link has under way lies in its rings, and once more, at most, in the buffers of its sockets.
+        assert after.own_bytes[pid] < PROCESS_BYTES + flight, name
+        assert after.own_bytes[pid] - before.own_bytes[pid] < GROWTH_BYTES, name
+    assert after.names == before.names
+    assert after.descriptors == before.descriptors
+    assert after.threads == before.threads
