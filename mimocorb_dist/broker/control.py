@@ -42,6 +42,7 @@ GONE_S = 20.0
 HUNG_UP_S = 2.0
 """A connection that ends so soon after a node's word was closed by its host; a cut one is given up later."""
 
+_HOLDING_STATES = (State.READY, State.RUNNING, State.PAUSED)
 COMMANDS = ("pause", "resume", "stop", "abort")
 STOPPED_EARLY = "stopped before it began"
 
@@ -246,6 +247,8 @@ class RunControl:
         self.heard(node, now_s)
         self.reports[node] = report
         self._look_at_disk(node, report.get("disk", {}))
+        if report.get("held") is (not self._holding) and self.state in _HOLDING_STATES:
+            self._push(node, "hold" if self._holding else "release")  # one of the two was started again
         if self.state in (State.RUNNING, State.PAUSED):
             if any(other.get("limit_reached") for other in self.reports.values()):
                 self._drain("the event limit is reached")
@@ -431,7 +434,7 @@ class RunControl:
     def _hold_or_release(self) -> None:
         """Let the importers of all nodes wait as long as the disk of one has no room."""
         full = bool(self.pauses.full)
-        if full is self._holding or self.state not in (State.READY, State.RUNNING, State.PAUSED):
+        if full is self._holding or self.state not in _HOLDING_STATES:
             return
         self._holding = full
         self._push_all("hold" if full else "release")

@@ -75,6 +75,11 @@ class RingSet:
         """Whether a ring whose events are limited has got them all."""
         return any(self._rings[name].limit_reached for name in self._limited)
 
+    @property
+    def held(self) -> bool | None:
+        """Whether importers wait for room on a disk; None without importers."""
+        return any(self._rings[name].held_dead for name in self._roots) if self._roots else None
+
     def pause(self, scope: str) -> None:
         """Pause the rings of a scope: those that importers write (``roots``), or all that workers write."""
         self._paused |= self._of(scope)

@@ -265,6 +265,7 @@ class Work:
             "links": self.crew.link_counts(),
             "workers": workers,
             "limit_reached": self._rings.limit_reached,
+            "held": self._rings.held,
         }
 
     def close(self) -> None:

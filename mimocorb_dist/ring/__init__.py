@@ -5,8 +5,8 @@ from .interface import EndOfStream, Interface, Run
 from .layout import METADATA_DTYPE, BufferSpec
 from .observer import BufferObserver
 from .reader import BufferReader
-from .ring import Event, Recovery, Ring
-from .statistics import BufferStatistics, ClassicFigures
+from .ring import Event, Ring
+from .statistics import BufferStatistics, ClassicFigures, Recovery
 from .writer import BufferWriter
 
 __all__ = [

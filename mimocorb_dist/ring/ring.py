@@ -5,7 +5,6 @@ from __future__ import annotations
 import mmap
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +29,7 @@ from .layout import (
     Pause,
     Role,
 )
-from .statistics import BufferStatistics
+from .statistics import BufferStatistics, Recovery
 from .table import GIVEN_BACK, SlotTable
 from .tokens import MAX_TOKENS, WAKE, TokenQueue, pack_token
 
@@ -42,22 +41,6 @@ HELD_LOOK_S = 0.01
 
 Event = tuple[npt.NDArray[np.void], npt.NDArray[Any]]
 """An event: metadata of shape (1,) and data of shape (data_length,)."""
-
-
-@dataclass(frozen=True)
-class Recovery:
-    """What became of the slots of a dead process.
-
-    Parameters
-    ----------
-    redelivered
-        Number of events that it was reading; other readers of its group get them.
-    freed
-        Number of slots that it was writing; they are free again.
-    """
-
-    redelivered: int
-    freed: int
 
 
 class Ring:
@@ -254,6 +237,11 @@ class Ring:
         """Whether writers wait, for the ring is paused in that way; at the end of a run nobody is held."""
         return self.header[Header.PAUSED] >= Pause.HOLD and not self.header[Header.STOPPING]
 
+    @property
+    def held_dead(self) -> bool:
+        """Whether the ring is paused so that its writers wait, and that is dead time."""
+        return self.header[Header.PAUSED] == Pause.HOLD_DEAD
+
     def pause(self, *, hold: bool = False, dead: bool = False) -> None:
         """Discard and count what writers publish, from now on.
 
@@ -280,7 +268,7 @@ class Ring:
         idle_s = dead_s = 0.0
         since_s = time.monotonic()
         while self.held:
-            is_dead = self.header[Header.PAUSED] == Pause.HOLD_DEAD
+            is_dead = self.held_dead
             time.sleep(HELD_LOOK_S)
             now_s = time.monotonic()
             if is_dead:

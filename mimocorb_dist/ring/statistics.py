@@ -74,6 +74,22 @@ class BufferStatistics:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Recovery:
+    """What became of the slots of a dead process.
+
+    Parameters
+    ----------
+    redelivered
+        Number of events that it was reading; other readers of its group get them.
+    freed
+        Number of slots that it was writing; they are free again.
+    """
+
+    redelivered: int
+    freed: int
+
+
 class ClassicFigures:
     """The figures of a buffer as mimoCoRB2 names them.
 

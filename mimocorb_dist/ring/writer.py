@@ -515,7 +515,7 @@ class BufferWriter(Interface):
             return False
         if self.ring.held:
             members, waits_since = self.ring.members, self._member * MEMBER_WORDS + _WAITS_SINCE_NS
-            is_dead = self._is_source and self._header[_PAUSED] == Pause.HOLD_DEAD
+            is_dead = self._is_source and self.ring.held_dead
             if is_dead:  # statistics see it grow
                 members[waits_since] = monotonic_ns()
             held = self.ring.wait_while_held()

@@ -133,10 +133,10 @@ class Importer(Source):
                 counter += 1
                 dead_s += waited
                 last = monotonic()
-                if writer.was_held:
-                    held_s = self._held_s()
-                    dead_s += held_s
                 if last > stop.look_again_s:
+                    if writer.was_held:
+                        held_s = self._held_s()
+                        dead_s += held_s
                     if not self._book(counter, last, dead_s):
                         break
                     dead_s, epoch = 0.0, time() - last

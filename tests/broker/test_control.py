@@ -150,6 +150,19 @@ def test_importers_of_all_nodes_wait_while_the_disk_of_one_is_full(control):
     assert kinds(control) == ["release"] * 3
 
 
+def test_a_node_that_does_not_know_of_it_is_told_again(control):
+    run_up(control)
+    control.report("storage", disk_report("none"), 1.0)
+    control.take_effects()
+    for held, told in ((True, []), (False, ["hold"])):
+        control.report("daq", {"held": held}, 2.0)
+        assert kinds(control) == told
+    control.report("storage", disk_report("enough"), 3.0)
+    control.take_effects()
+    control.report("daq", {"held": True}, 4.0)
+    assert kinds(control, "daq") == ["release"]
+
+
 def test_a_full_disk_at_the_start_lets_importers_wait_from_the_beginning(control):
     gather(control)
     control.report("storage", disk_report("none"), 0.0)

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from mimocorb_dist.node import client
-from tests.support import eventually, free_port, mimocorb_node
+from tests.support import eventually, free_port, mimocorb_node, small_disk
 
 from .classic1 import SETUP, assert_all_saved, record, rows, run_directories, started, write_setup
 from .running import assert_balanced
@@ -240,6 +240,30 @@ def test_a_stop_ends_a_paused_run(tmp_path):
         client.command("stop", run.broker())
         run.ends(0)
     assert_all_saved(tmp_path, record(tmp_path)["buffers"]["RB_1"]["written"])
+
+
+def test_sources_wait_for_room_on_the_disk_and_that_is_dead_time(tmp_path):
+    text = SETUP + "Disk: {warn: 40 %, pause: 20 %}\n"
+    setup = write_setup(tmp_path, text, SOURCE="rate: 100, events: 400")
+    with small_disk(tmp_path / "target", "4m"), started(setup) as run:
+        run.until("RB_1", 20)
+        (directory,) = run_directories(tmp_path)
+        (others := directory / "others").write_bytes(bytes(3_600_000))
+        written = eventually(lambda: state(run) == "paused" and _at_rest(run), 20, "a source at rest")
+        assert int((directory / "asked_RB_1.txt").read_text()) <= written + 1
+        assert run.written("RB_1") == written < 400
+        others.unlink()
+        assert "there is room on the disk again; running" in run.ends(0)
+        content = record(tmp_path)
+        assert_all_saved(tmp_path, 400)
+    (held,) = content["incidents"]
+    book = content["buffers"]["RB_1"]
+    assert (book["written"], book["discarded_while_paused"]) == (400, 0)
+    assert book["dead_time_s"] == pytest.approx(held["duration_s"], abs=1.0)
+
+
+def state(run):
+    return (run.overview() or {"run": {}})["run"].get("state")
 
 
 def test_letters_are_commands_where_the_setup_wants_keys(tmp_path):

@@ -33,8 +33,9 @@ def test_a_worker_that_hangs_is_told_after_the_time_of_the_buffer_that_it_reads(
     with Started(setup) as run:
         eventually(lambda: stalled(run), 30.0)
         run.interrupt()
+        eventually(lambda: (run.overview() or {"run": {}})["run"].get("state") == "draining", 20.0)
         run.interrupt()
-        output = run.output()
+        output = run.ends(1)
     assert "worker save has done no event for 2 s, though some wait: its function save in f.py" in output
     stuck = [row for row in record(tmp_path)["incidents"] if row["where"] == "save"]
     assert stuck and stuck[0]["kind"] == "stuck"

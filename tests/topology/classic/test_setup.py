@@ -174,6 +174,15 @@ def test_nodes(setup: Setup) -> None:
     assert names == {"RB_1@daq->pc#Fkt_2", "RB_2@daq->pc"}
 
 
+def test_disks_and_watchdogs(setup: Setup) -> None:
+    text = "Disk: {pause: 2 GB}\n" + SETUP.replace(
+        "number_of_slots: 8", "number_of_slots: 8\n      watchdog: 60"
+    )
+    topology = setup(text)
+    assert topology.disk.bounds(10**13).pause == 2 * 10**9
+    assert [buffer.watchdog_s for buffer in topology.buffers.values()] == [None, 60.0]
+
+
 # What works there works here.
 
 
