@@ -13,13 +13,12 @@ import numpy.typing as npt
 
 from mimocorb_dist.errors import RingError
 
+from .files import allocate, free_path, map_ring, ready_path, remove_files, spare_path
 from .layout import (
-    MAGIC,
     MAX_MEMBERS,
     MEMBER_WORDS,
     METADATA_DTYPE,
     UNLIMITED,
-    VERSION,
     BufferSpec,
     Group,
     Header,
@@ -62,7 +61,7 @@ class Ring:
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
-        self._memory, self.spec = _map(self.path)
+        self._memory, self.spec = map_ring(self.path)
         self.name = self.spec.name
         self.slot_count = self.spec.slot_count
         self.stride = self.spec.stride
@@ -73,9 +72,9 @@ class Ring:
         self.table = SlotTable(self._memory, self.layout)
         self.header = self.table.header
         self.members = self._words(self.layout.members_offset, MAX_MEMBERS * MEMBER_WORDS)
-        self.free = TokenQueue(_free_path(self.path))
-        self.spare = TokenQueue(_spare_path(self.path))
-        self.ready = [TokenQueue(_ready_path(self.path, group)) for group in self.spec.groups]
+        self.free = TokenQueue(free_path(self.path))
+        self.spare = TokenQueue(spare_path(self.path))
+        self.ready = [TokenQueue(ready_path(self.path, group)) for group in self.spec.groups]
         self.all_metadata: npt.NDArray[np.void] = np.ndarray(
             (self.slot_count,), METADATA_DTYPE, self._memory, self.layout.metadata_offset
         )
@@ -121,13 +120,13 @@ class Ring:
         """
         path = Path(directory) / f"{ring_name or spec.name}.ring"
         layout = Layout(spec)
-        _allocate(path, layout, expected_writers)
+        allocate(path, layout, expected_writers)
         queues: list[TokenQueue] = []
         try:
             queues = cls.make_queues(path, spec)
             ring = cls(path)
         except RingError:
-            _remove_files(path, spec)
+            remove_files(path, spec)
             raise
         finally:
             for queue in queues:
@@ -157,7 +156,7 @@ class Ring:
         """
         # A token for each slot, one doubled after a death, and some to wake readers.
         tokens = min(2 * spec.slot_count + 1024, MAX_TOKENS)
-        paths = [_free_path(path), _spare_path(path), *(_ready_path(path, group) for group in spec.groups)]
+        paths = [free_path(path), spare_path(path), *(ready_path(path, group) for group in spec.groups)]
         queues: list[TokenQueue] = []
         try:
             for queue_path in paths:
@@ -491,7 +490,7 @@ class Ring:
 
     def unlink(self) -> None:
         """Remove the ring's file and queues; who is attached may go on."""
-        _remove_files(self.path, self.spec)
+        remove_files(self.path, self.spec)
 
     def _closed_writers(self) -> int:
         rows = np.asarray(self.members).reshape(MAX_MEMBERS, MEMBER_WORDS)
@@ -543,83 +542,3 @@ class Ring:
 
     def _words(self, offset: int, count: int) -> memoryview:
         return self._memory[offset : offset + count * 8].cast("Q")
-
-
-def _free_path(path: Path) -> Path:
-    return path.with_suffix(".free")
-
-
-def _spare_path(path: Path) -> Path:
-    return path.with_suffix(".spare")
-
-
-def _ready_path(path: Path, group: str) -> Path:
-    return path.with_name(f"{path.stem}.{group}.ready")
-
-
-def _remove_files(path: Path, spec: BufferSpec) -> None:
-    for file in (
-        path,
-        _free_path(path),
-        _spare_path(path),
-        *(_ready_path(path, group) for group in spec.groups),
-    ):
-        file.unlink(missing_ok=True)
-
-
-def _allocate(path: Path, layout: Layout, expected_writers: int) -> None:
-    """Make the ring's file with all its room, so that no later store can fail."""
-    spec = layout.spec
-    text = layout.encoded_spec()
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError as error:
-        raise RingError(f"{path}: there is a ring of this name already; is its run still going?") from error
-    except OSError as error:
-        raise RingError(f"{path}: cannot make this ring ({error.strerror}); check the directory") from error
-    try:
-        os.posix_fallocate(fd, 0, layout.total_bytes)
-        with mmap.mmap(fd, layout.total_bytes) as memory:
-            header = memoryview(memory)[: 32 * 8].cast("Q")
-            try:
-                header[Header.VERSION] = VERSION
-                header[Header.TOTAL_BYTES] = layout.total_bytes
-                header[Header.EVENTS_LEFT] = UNLIMITED
-                header[Header.EXPECTED_WRITERS] = expected_writers
-                header[Header.SPEC_LENGTH] = len(text)
-                memory[layout.spec_offset : layout.spec_offset + len(text)] = text
-                header[Header.MAGIC] = MAGIC
-            finally:
-                header.release()
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        raise RingError(
-            f"buffer {spec.name} needs {layout.total_bytes / 1e6:.1f} MB in {path.parent} "
-            f"({error.strerror}); "
-            "use fewer or smaller slots, free shared memory (mimocorb-node clean), or enlarge it"
-        ) from error
-    finally:
-        os.close(fd)
-
-
-def _map(path: Path) -> tuple[memoryview, BufferSpec]:
-    """Map a ring's file, and read what buffer it is."""
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except OSError as error:
-        raise RingError(f"{path}: cannot attach to this ring ({error.strerror}); is its run over?") from error
-    try:
-        memory = memoryview(mmap.mmap(fd, 0))
-    except (OSError, ValueError) as error:
-        raise RingError(f"{path}: this is not a ring buffer ({error})") from error
-    finally:
-        os.close(fd)
-    header = memory[: 32 * 8].cast("Q") if len(memory) >= 4096 else None
-    if header is None or header[Header.MAGIC] != MAGIC:
-        raise RingError(f"{path}: this is not a ring buffer")
-    if header[Header.VERSION] != VERSION or header[Header.TOTAL_BYTES] != len(memory):
-        raise RingError(
-            f"{path}: this ring was made by another version; use the same mimocorb_dist everywhere"
-        )
-    start = Layout.SPEC_OFFSET
-    return memory, BufferSpec.from_json(bytes(memory[start : start + header[Header.SPEC_LENGTH]]).decode())
