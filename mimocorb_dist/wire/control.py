@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 QUEUE_MESSAGES = 1000
+_BROKEN_OFF_ENOUGH = 3
+"""So many handshakes broken off in a row mean that the keys do not fit; one may be a server that ends."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,7 @@ class ControlClient(SocketOwner):
         self._security = security
         self._monitor = Monitor(self.socket)
         self._refusal: KeysError | None = None
+        self._broken_off = 0
         self._count = 0
         self._pushes: deque[Message] = deque()
         # Chosen here so that it outlives connections; those that begin with a zero byte are ZeroMQ's own.
@@ -249,7 +252,11 @@ class ControlClient(SocketOwner):
         """Return why the server's keys and those of this client do not fit; None while they may."""
         for happening in self._monitor.events():
             if happening == "connected":
-                self._refusal = None
+                self._refusal, self._broken_off = None, 0
+            elif happening == "other key":
+                self._broken_off += 1
+                if self._broken_off >= _BROKEN_OFF_ENOUGH:
+                    self._refusal = _refusal(self.address, happening, self._security)
             elif happening != "disconnected":
                 self._refusal = _refusal(self.address, happening, self._security)
         return self._refusal
@@ -291,9 +298,9 @@ def _refusal(address: str, happening: Happening, security: Security) -> KeysErro
             f"{address} uses no keys, but this setup does; do all nodes have the same setup? "
             "(`security: none` turns keys off)"
         )
-    if happening == "other mechanism":
+    if not isinstance(security, Secured):
         return KeysError(f"{address} lets only holders of keys in; make one with `mimocorb-node keys new`")
-    if happening == "unknown key" and isinstance(security, Secured):
+    if happening == "unknown key":
         own = security.own
         return KeysError(
             f"{address} does not know the key of this machine (fingerprint {fingerprint(own.public)}); "
