@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mimocorb_dist.errors import SetupError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
     from numpy.typing import NDArray
@@ -47,6 +47,20 @@ def create_directory(io: BufferIO, name: str) -> Path:
             continue
         return path
     raise AssertionError("unreachable: names do not run out")
+
+
+def unfinished(io: BufferIO, name: str, suffix: str, is_finished: Callable[[Path], bool]) -> list[str]:
+    """Return the names of files that processes before this one left without what makes them whole."""
+    if not io.again:
+        return []
+    earlier = itertools.takewhile(Path.exists, (io.run_dir / f"{part}{suffix}" for part in _parts(io, name)))
+    return [path.name for path in earlier if not is_finished(path)]
+
+
+def tell_what_is_gone(io: BufferIO, what: str) -> None:
+    """Have the record of the run say what a process before this one had in memory, if there was one."""
+    if io.again:
+        io.tell(what)
 
 
 def own_name(io: BufferIO, name: str) -> str:

@@ -176,12 +176,13 @@ class ParquetRows:
                 self._file.close()
         except OSError as error:
             path = Path(self._file.name)
-            if not _has_end(path):
+            if not has_end(path):
                 error.add_note(f"{path.name} cannot be read, for its end is missing (data.export loses less)")
             raise
 
 
-def _has_end(path: Path) -> bool:
+def has_end(path: Path) -> bool:
+    """Tell whether a parquet file is whole: without its end it cannot be read."""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - len(_END)))
         return file.read() == _END

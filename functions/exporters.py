@@ -17,7 +17,14 @@ from mimocorb_dist.workers.rows import column_names, header_line, rows_text, unw
 from mimocorb_dist.workers.synced import SyncedFile
 
 from ._keys import Bins, Choice, Number, OutputName
-from ._output import create_directory, create_file, replace_file, single_values
+from ._output import (
+    create_directory,
+    create_file,
+    replace_file,
+    single_values,
+    tell_what_is_gone,
+    unfinished,
+)
 from ._settings import Config, Problem
 
 if TYPE_CHECKING:
@@ -140,6 +147,7 @@ def histogram(io: BufferIO) -> None:
         for name, limits in bins.items()
     }
     directory = create_directory(io, f"Histograms_{io.buffer_names_in[0]}")
+    tell_what_is_gone(io, f"what came in the last {interval_s:g} s before it may be in no histogram")
     _save_counts(directory, histograms)
     info = text_io.StringIO()
     rows = [(name, *limits) for name, limits in bins.items()]
@@ -208,7 +216,7 @@ def parquet(io: BufferIO) -> None:
         # pandas.read_parquet("raw.parquet")["ch1"].iloc[0] is the first waveform
         # json.loads(pyarrow.parquet.read_schema("raw.parquet").metadata[b"mimocorb"])["run"]
     """
-    from ._parquet import ParquetRows, arrow_schema
+    from ._parquet import ParquetRows, arrow_schema, has_end
 
     exporter = BatchExporter(io)
     example = io.data_in_examples[0]
@@ -222,6 +230,8 @@ def parquet(io: BufferIO) -> None:
             f"worker {io.name}: {io.buffer_names_in[0]} cannot be written by exporters.parquet: {error}; "
             "data.export takes any type"
         ) from error
+    for lost in unfinished(io, settings["filename"], ".parquet", has_end):
+        io.tell(f"{lost} has no end, and its rows are lost")
     file = create_file(io, settings["filename"], ".parquet")
     with ParquetRows(file, schema, group_bytes=group_bytes, compression=compression) as rows:
         written_s = time.monotonic()

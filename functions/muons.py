@@ -20,7 +20,7 @@ from mimocorb_dist.workers.canvas import save_figure
 from ._keys import Choice, Field, Flag, Interval, Number, Whole
 from ._muons.lifetime import LifetimeFit, fit_times
 from ._muons.pulses import DOUBLE_PULSE, PulseSearch, double_pulses
-from ._output import own_name, replace_file, single_values
+from ._output import own_name, replace_file, single_values, tell_what_is_gone
 from ._settings import Config, Problem, unfit
 
 if TYPE_CHECKING:
@@ -184,6 +184,7 @@ def fit_lifetime(io: BufferIO) -> None:
     field, bins, interval_s = settings["field"], settings["bins"], settings["update_interval"]
     low, high = window = settings["window_us"]
     times: list[NDArray[np.float64]] = [np.empty(0)]
+    tell_what_is_gone(io, "its fit knows nothing of what came before")
     fitted_s = time.monotonic()
     for data, _ in exporter:
         values = data[field][:, 0].astype(np.float64)

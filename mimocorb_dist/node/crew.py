@@ -142,6 +142,8 @@ class Crew:
                 member.phase = Phase.RUNNING
             case "counts":
                 self._count(member, message)
+            case "told":
+                self._ends[task.name].add(task.label, f"tells: {message.get('text')}", "")
             case "finished":
                 self._count(member, message)
                 member.said_finished = True

@@ -78,10 +78,10 @@ def order_for(
     port
         Where the link receiver listened that this one takes the place of.
     previous
-        Processes of an end of a link that were killed, in whose place this one goes on.
+        Processes of the same task that have ended, in whose place this one goes on.
     """
     if isinstance(task.plan, WorkerPlan):
-        job = _worker_job(task, task.plan, topology, node, run_id, run_dir, rings)
+        job = _worker_job(task, task.plan, topology, node, run_id, run_dir, rings, again=bool(previous))
         return Order("mimocorb_dist.workers", job, (run_id, node, task.name, str(task.number)))
     sends = task.kind in ("send", "view-send")
     if sends:
@@ -101,6 +101,8 @@ def _worker_job(
     run_id: str,
     run_dir: Path,
     rings: RingSet,
+    *,
+    again: bool,
 ) -> str:
     worker = plan.worker
     return WorkerJob(
@@ -124,6 +126,7 @@ def _worker_job(
         ),
         call=worker.call,
         assigned=worker.assigned,
+        again=again,
     ).to_json()
 
 

@@ -133,7 +133,7 @@ class Work:
         self._rescuer = Rescuer(self._rings, run.rescue)
         self._children: dict[Task, Child] = {}
         self._pending_restarts: dict[Task, Timer] = {}
-        self._previous: defaultdict[Task, list[int]] = defaultdict(list)  # killed ends of links
+        self._previous: defaultdict[Task, list[int]] = defaultdict(list)  # processes that have ended
         self._let_go: set[int] = set()
         self._addresses: dict[str, str] = {}
         self._stages_told: set[int] = set()

@@ -93,6 +93,10 @@ class BufferIO:
         Whether the worker has been asked to end.
     begin
         Called by the templates before they come to the events: it returns when the run begins.
+    tell
+        Has something stand in the record of the run, among what led to restarts of the worker.
+    again
+        Whether this process takes the place of one that was killed or failed, whose memory is gone.
     data_first
         Whether ends of buffers give data before metadata under their older names: see `generations`.
     """
@@ -141,6 +145,8 @@ class BufferIO:
         self.events = 0
         self.stop = Stop()
         self.begin: Callable[[], None] = lambda: None
+        self.tell: Callable[[str], None] = self.logger.warning
+        self.again = False
         self.in_hand: Metadata | None = None
         self.data_first = False
         self._iteration: Generator[Any, None, None] | None = None
@@ -314,6 +320,7 @@ def _io_with(
         run_id=own.run_id, node=own.node, number=own.number, processes=own.processes,
     )  # fmt: skip
     part.stop, part.begin, part.data_first = own.stop, own.begin, own.data_first
+    part.tell, part.again = own.tell, own.again
     return part
 
 

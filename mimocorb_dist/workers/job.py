@@ -48,6 +48,8 @@ class WorkerJob:
     assigned
         What a function of mimoCoRB 1 does with each buffer, in the order of the setup: pairs of its name and
         ``read``, ``write`` or ``observe``.
+    again
+        Whether a process before it, with the same number, was killed or failed.
     log_level
         What is logged: ``DEBUG``, ``INFO``, ``WARNING``, ...
     """
@@ -67,6 +69,7 @@ class WorkerJob:
     observes: tuple[dict[str, str], ...] = ()
     call: str = "io"
     assigned: tuple[tuple[str, str], ...] = ()
+    again: bool = False
     log_level: str = "INFO"
 
     @property

@@ -72,6 +72,7 @@ def run(job_path: Path, status: StatusPipe, control: ControlPipe) -> int:
         return UNUSABLE
     watch = Watch(io, status)
     io.begin = start = Start(io, status, control, watch)
+    io.tell, io.again = lambda text: status.send(state="told", text=text), job.again
     try:
         if job.file is not None:
             start()

@@ -240,6 +240,30 @@ def test_parquet_of_a_failed_worker_can_be_read(bench: Bench, monkeypatch: pytes
     assert pq.read_table(bench.run_dir / "pulses.parquet").num_rows == 7
 
 
+def test_parquet_after_a_killed_process_tells_whose_rows_are_lost(bench: Bench) -> None:
+    bench.buffer("pulses", PULSES)
+    bench.fill("pulses", make_data(4, PULSES))
+    bench.run_dir.mkdir(exist_ok=True)
+    (bench.run_dir / "pulses.parquet").write_bytes(b"PAR1 and what came to the disk")
+    io = bench.io(["pulses"])
+    told: list[str] = []
+    io.tell, io.again = told.append, True
+    exporters.parquet(io)
+    assert told == ["pulses.parquet has no end, and its rows are lost"]
+    assert pq.read_table(bench.run_dir / "pulses.part2.parquet").num_rows == 4
+
+
+def test_histograms_after_a_killed_process_tell_what_may_be_missing(bench: Bench) -> None:
+    bench.buffer("pulses", PULSES)
+    bench.fill("pulses", make_data(4, PULSES))
+    for again in (False, True):
+        io = bench.io(["pulses"], bins={PULSES.names[0]: [0, 1, 3]}, update_interval=2)  # type: ignore[index]
+        told: list[str] = []
+        io.tell, io.again = told.append, again
+        exporters.histogram(io)
+        assert told == (["what came in the last 2 s before it may be in no histogram"] if again else [])
+
+
 def test_parquet_that_gets_no_end_says_so(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "64k") as disk, (disk / "raw.parquet").open("wb") as file:
         rows = ParquetRows(file, arrow_schema(PULSES, 1, {}), compression="none")

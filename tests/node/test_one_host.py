@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import pickle
 import pty
+import re
 import signal
 import socket
 import subprocess
@@ -480,3 +481,22 @@ def test_several_processes_put_the_right_event_aside(tmp_path):
     assert content["buffers"]["raw"]["rescued"] == 1
     assert_balanced(content)
     assert sorted(saved(tmp_path)) == [number for number in range(0, 300, 2) if number != 100]
+
+
+def test_what_is_lost_with_a_killed_exporter_stands_in_the_record(tmp_path):
+    setup = write_setup(tmp_path, SOURCE="rate: 1000")
+    save = re.search(r"^  save: .*$", setup.read_text(), re.MULTILINE)
+    assert save is not None
+    archive = "  save: {function: exporters.parquet, sources: [good]}"
+    setup.write_text(setup.read_text().replace(save.group(), archive))
+    with Started(setup) as run:
+        run.until("good", 50)
+        run.workers("save")[0].kill()
+        run.until("good", run.written("good") + 50)
+        run.interrupt()
+        run.ends(0)
+    content = record(tmp_path)
+    assert content["run"]["quality"] == "DEGRADED"
+    (reason,) = content["run"]["reasons"]
+    assert "good.parquet has no end, and its rows are lost" in reason
+    assert_balanced(content)
