@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import select
 import signal
@@ -52,8 +53,11 @@ def _serve(job: BrokerJob, status: StatusPipe, control: ControlPipe) -> int:
 
     with _listening(job) as server:
         status.send(state="bound", port=server.port)
-        topology = load(Path(job.setup), text=job.setup_text)
-        return Broker(topology, plan(topology), job, server, orphaned).run()
+        topology = load(Path(job.setup), text=job.setup_text, nodes=())  # data files are for the nodes
+        exit_status = Broker(topology, plan(topology), job, server, orphaned).run()
+        with contextlib.suppress(WireError):  # the node may have ended before
+            status.send(state="finished")  # who ends without this word has died
+        return exit_status
 
 
 def _listening(job: BrokerJob) -> ControlServer:

@@ -26,6 +26,7 @@ from .effects import Effect, MakeRun, Notice, Over, Push
 from .limits import event_limits
 from .pauses import Pauses
 from .registration import Registration, addresses, differences
+from .silence import GONE_S, QUIET_S, SILENCE_S, Silence
 from .state import TRANSITIONS, State
 
 if TYPE_CHECKING:
@@ -33,18 +34,15 @@ if TYPE_CHECKING:
 
     from mimocorb_dist.topology import Plan, Worker
 
-QUIET_S = 5.0
-"""A node that says nothing for so long is talked about."""
-SILENCE_S = 600.0
-"""A node that says nothing for so long has vanished; links outlast a shorter break of the network."""
-GONE_S = 20.0
-"""The same where a break of the network is no reason to wait: see `RunControl.hung_up`."""
-HUNG_UP_S = 2.0
-"""A connection that ends so soon after a node's word was closed by its host; a cut one is given up later."""
-
 _HOLDING_STATES = (State.READY, State.RUNNING, State.PAUSED)
 COMMANDS = ("pause", "resume", "stop", "abort")
 STOPPED_EARLY = "stopped before it began"
+
+_PLAIN: tuple[str, ...] = ("begun", "aborted", "reasons", "_ready", "_stage", "_made", "_has_run")
+_PLAIN += ("_holding", "_hurried", "_told_hurry", "_max_time_s")
+_SETS = ("lost_nodes", "_started", "_closed")
+_MOVING = ("reports", "_running_s", "_looked_s")
+"""What outlives the process that this runs in; what is in the last line changes all the time."""
 
 
 class RunControl:
@@ -87,10 +85,8 @@ class RunControl:
         epoch_s: float = 0.0,
     ) -> None:
         self._plan = plan
-        self._silence_s = silence_s
         self._epoch_s = epoch_s
-        self._quiet: set[str] = set()
-        self._hung_up: set[str] = set()
+        self._silence = Silence(silence_s)
         self._hurried = False
         self._rules = plan.topology.rules
         self.state = State.WAITING
@@ -101,8 +97,7 @@ class RunControl:
         self.aborted = False
         self.lost_nodes: set[str] = set()
         self._effects: list[Effect] = []
-        self._heard_s: dict[str, float] = {}
-        self._made = False
+        self._made = self._has_run = False
         self._ready: dict[str, Mapping[str, int]] = {}
         self._stage = -1
         self._started: set[str] = set()
@@ -146,7 +141,7 @@ class RunControl:
     @property
     def silent(self) -> list[str]:
         """Names of the nodes that are waited for because nothing is heard of them."""
-        return [node for node in self.present if node in self._quiet]
+        return [node for node in self.present if node in self._silence.quiet]
 
     @property
     def closed(self) -> frozenset[str]:
@@ -192,7 +187,7 @@ class RunControl:
             )
         found = [text for other in self.registrations.values() for text in differences(other, registration)]
         self.registrations[node] = registration
-        self._heard_s[node] = now_s
+        self._silence.heard(node, now_s)
         self._push(node, "registered", missing=self.missing)
         self._notice(f"node {node} is here ({registration.host})" + self._still_missing())
         if found:
@@ -202,21 +197,13 @@ class RunControl:
 
     def heard(self, node: str, now_s: float) -> None:
         """Note that a node lives."""
-        if node in self.registrations:
-            self._heard_s[node] = now_s
-            self._hung_up.discard(node)
-            if node in self._quiet:
-                self._quiet.remove(node)
-                self._notice(f"node {node} is back")
+        if node in self.registrations and self._silence.heard(node, now_s):
+            self._notice(f"node {node} is back")
 
     def hung_up(self, node: str, now_s: float) -> None:
-        """Note that there is no connection to a node.
-
-        The system closes the connections of a process that ends, at once; a cut line is noticed by silence
-        only. So one that ends soon after the node's word is a sign of death, and not waited for so long.
-        """
-        if node in self.registrations and now_s - self._heard_s[node] < HUNG_UP_S:
-            self._hung_up.add(node)
+        """Note that there is no connection to a node."""
+        if node in self.registrations:
+            self._silence.hung_up(node, now_s)
 
     def leave(self, node: str) -> None:
         """Let a node go that does not want to wait any longer.
@@ -303,7 +290,7 @@ class RunControl:
             there = self.registrations[node]
             how = "has ended alone" if in_order else "has died"
             died = f"{how}: its process {there.pid} on {there.host} ended before {self._time(now_s)}"
-            self.node_lost(node, f"{died}, its last word came at {self._time(self._heard_s[node])}")
+            self.node_lost(node, f"{died}, its last word came at {self._time(self._silence.heard_s(node))}")
 
     def node_lost(self, node: str, what: str) -> None:
         """Note that a node is no more, and what has happened to it; the others end in good order."""
@@ -331,6 +318,7 @@ class RunControl:
 
     def run_made(self, run_id: str, name: str) -> None:
         """Note that the run has its directory; nodes can make their rings."""
+        self._has_run = True
         limits = event_limits(self._plan, self._plan.topology.counted, self._limit("max_events"))
         keys = {node: registration.key for node, registration in self.registrations.items()}
         for node in self.present:
@@ -348,12 +336,11 @@ class RunControl:
     def tick(self, now_s: float) -> None:
         """Look at the clock: nodes that vanished, and the end of the run's time."""
         for node in self.present:
-            silent_s = now_s - self._heard_s[node]
-            if silent_s > self._patience_s(node) and node not in self._closed:
-                self.node_lost(node, f"has vanished: no word since {self._time(self._heard_s[node])}")
-            elif silent_s > QUIET_S and node not in self._quiet:
-                self._quiet.add(node)
-                wait = f"for up to {self._patience_s(node):g} s"
+            patience_s = self._patience_s(node)
+            if self._silence.for_s(node, now_s) > patience_s and node not in self._closed:
+                self.node_lost(node, f"has vanished: no word since {self._time(self._silence.heard_s(node))}")
+            elif self._silence.begins(node, now_s):
+                wait = f"for up to {patience_s:g} s"
                 self._notice(
                     f"no word from node {node} for {QUIET_S:g} s; waiting for it, {wait}", but_at=node
                 )
@@ -409,12 +396,39 @@ class RunControl:
         self._drain("stop")
         return "draining: importers end, then the buffers run empty"
 
+    # What outlives the process that this runs in.
+
+    def to_plain(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return all that a successor has to know: what messages depend on, and what may be a little old."""
+        kept = {name: getattr(self, name) for name in _PLAIN}
+        kept |= {name: sorted(getattr(self, name)) for name in _SETS}
+        kept |= {"state": str(self.state), "pauses": self.pauses.to_plain()}
+        kept["registrations"] = {name: node.to_plain() for name, node in self.registrations.items()}
+        return kept, {name: getattr(self, name) for name in _MOVING}
+
+    def recall(self, kept: Mapping[str, Any], moving: Mapping[str, Any], now_s: float) -> None:
+        """Go on where `to_plain` was called; what was to be done then, and perhaps was not, is done again."""
+        for name in _PLAIN:
+            setattr(self, name, kept[name])
+        for name in _SETS:
+            setattr(self, name, set(kept[name]))
+        for name in _MOVING:
+            setattr(self, name, moving[name])
+        self.state = State(kept["state"])
+        self.pauses.recall(kept["pauses"])
+        self.registrations = {name: Registration(**node) for name, node in kept["registrations"].items()}
+        for node in self.registrations:
+            self._silence.heard(node, now_s)
+        if self.over:
+            self._effects.append(Over())
+        elif self._made and not self._has_run:
+            self._effects.append(MakeRun())
+
     # Inside.
 
     def _patience_s(self, node: str) -> float:
         """Return how long a node may be silent: long where its return would save the run."""
-        can_wait = self.begun and not self._hurried and node not in self._hung_up
-        return self._silence_s if can_wait else min(GONE_S, self._silence_s)
+        return self._silence.patience_s(node, can_wait=self.begun and not self._hurried)
 
     def _pause_or_resume(self, name: str, scope: str) -> str:
         if self.state not in (State.RUNNING, State.PAUSED):

@@ -35,6 +35,10 @@ class BrokerJob:
         How long a node may be silent before it has vanished, in s.
     setup_text
         Content of the setup; None: what the file holds.
+    memory
+        Path of a file for what a successor has to know; empty: there is none.
+    death
+        How the broker died in whose place this one goes on, and when; None if it is the first.
     """
 
     setup: str
@@ -45,6 +49,8 @@ class BrokerJob:
     silence_s: float
     or_any_port: bool = False
     setup_text: str | None = None
+    memory: str = ""
+    death: tuple[str, float] | None = None
 
     def to_json(self) -> str:
         """Return the job as JSON."""
@@ -61,6 +67,8 @@ class BrokerJob:
         """
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
+            death = values.get("death")
+            values["death"] = None if death is None else (str(death[0]), float(death[1]))
             return cls(**{**values, "security": security_from_plain(values["security"])})
         except (OSError, KeyError, ValueError, TypeError) as error:
             raise RunError(

@@ -55,6 +55,17 @@ class Pauses:
         told = [*filter(None, [wanted]), *self.full.values()]
         return f" ({'; '.join(told)})" if told else ""
 
+    def to_plain(self) -> dict[str, Any]:
+        """Return all that is to be remembered, as plain values."""
+        told = {"full": self.full, "little": self.little, "told_bytes": self._told_bytes}
+        return {"wanted": sorted(self._wanted), **told}
+
+    def recall(self, plain: Mapping[str, Any]) -> None:
+        """Go on where `to_plain` was written."""
+        self._wanted = frozenset(plain["wanted"])
+        self.full, self.little = dict(plain["full"]), dict(plain["little"])
+        self._told_bytes = dict(plain["told_bytes"])
+
     def change(self, name: str, scope: str, state: str) -> None:
         """Take in the wish of a user.
 

@@ -86,9 +86,13 @@ class Registration:
             key=key,
         )
 
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as plain values, of which `Registration` can be made again."""
+        return asdict(self)
+
     def facts(self) -> dict[str, Any]:
         """Return what the record of the run keeps of it."""
-        kept = asdict(self)
+        kept = self.to_plain()
         return {name: kept[name] for name in ("host", "address", "pid", "versions")}
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 import time
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mimocorb_dist.errors import RefusedError, RunError, UnreachableError, WireError
+from mimocorb_dist.errors import RefusedError, RunError, WireError
 from mimocorb_dist.runs import RunDirectory, RunRecord, allot_run_directory
 from mimocorb_dist.runs.incidents import Incidents, Sighting
 from mimocorb_dist.runs.overview import OverviewMaker
 from mimocorb_dist.wire.complaints import Complaints
-from mimocorb_dist.wire.letters import Letter, Letters
 
 from .control import COMMANDS, RunControl
 from .effects import MakeRun, Notice, Over, Push
+from .memory import Memory
+from .post import Post
 from .registration import Registration
 from .remains import Deaths, Remains
 from .state import State
@@ -72,15 +74,16 @@ class Broker:
         self._plan = plan
         self._run_id = job.run_id
         self._server = server
+        self._post = Post(server)
+        self._memory = Memory(Path(job.memory)) if job.memory else None
         self._orphaned = orphaned
         self._control = RunControl(plan, job.silence_s, epoch_s=time.time() - time.monotonic())
         self._deaths = Deaths(job.run_id)
         self._remains: dict[str, Remains] = {}
         self._over = False
-        self._peers: dict[str, bytes] = {}
-        self._letters: dict[str, Letters] = {}
         self._directory: RunDirectory | None = None
         self._started = datetime.now().astimezone()
+        self._is_named = False
         self._overviews = OverviewMaker(plan)
         self._overview: dict[str, Any] | None = None
         self._next_overview_s = 0.0
@@ -94,6 +97,8 @@ class Broker:
         self._incidents = Incidents()
         self._farewells: set[str] | None = None
         self._last_word_s = self._read_s = 0.0
+        if job.death is not None:
+            self._go_on_after(*job.death)
 
     def run(self) -> int:
         """Serve until the run is over and the nodes know it; return the exit status of the run."""
@@ -102,9 +107,11 @@ class Broker:
             while request is not None:
                 self._take(request)
                 self._carry_out()
+                self._speak()
                 request = self._server.receive(0)
             self._tick()
             self._carry_out()
+            self._speak()
         return self._control.exit_status
 
     @property
@@ -129,9 +136,7 @@ class Broker:
                 self._control.node_died(node, now_s, in_order=in_order)
         self._control.tick(now_s)
         self._note_incidents()
-        for node in self._control.present:
-            for letter in self._letters[node].overdue(now_s):
-                self._send(node, letter.kind, letter.fields, letter)
+        self._post.remind(self._control.present, now_s)
         self._see_to_remains(now_s)
         if self._farewells is None and now_s >= self._next_overview_s:
             self._next_overview_s = now_s + OVERVIEW_S
@@ -156,8 +161,8 @@ class Broker:
     # Messages.
 
     def _take(self, request: Request) -> None:
-        message, node = request.message, self._node_of(request)
-        if node is not None and not self._letters[node].read(message):
+        message, node = request.message, self._post.node_of(request)
+        if node is not None and not self._post.read(node, message):
             return
         try:
             if message.kind == "register":
@@ -174,19 +179,18 @@ class Broker:
 
     def _register(self, request: Request) -> None:
         registration = Registration.from_message(request.message, request.key)
-        if self._peers.get(registration.node) == request.peer:
+        if self._post.is_node(registration.node, request.peer):
             return  # said again, for the first time was not answered soon enough
         try:
             self._control.register(registration, time.monotonic())
         except RefusedError as error:
-            self._push(request.peer, "rejected", reason=str(error))
+            self._post.push(request.peer, "rejected", reason=str(error))
             self._complaints.add(f"refused: {error}")
             if self._farewells is not None and registration.node in self._farewells:
                 self._farewells.remove(registration.node)
                 self._read_s = time.monotonic() + READ_S
             return
-        self._peers[registration.node] = request.peer
-        self._letters[registration.node] = Letters()
+        self._post.admit(registration.node, request.peer)
         offset_s = registration.clock_s - time.time()
         if abs(offset_s) > 1.0:
             log.warning(
@@ -198,14 +202,13 @@ class Broker:
     def _hear(self, peer: bytes, message: Message) -> None:
         """Take in the word of a node; who it is stands in each of its messages."""
         node, now_s = message.field("node", str), time.monotonic()
-        if self._peers.get(node) != peer:
-            self._push(peer, "unknown")
+        if not self._post.is_node(node, peer):
+            self._post.push(peer, "unknown")
             return
         self._control.heard(node, now_s)
         if node in self._control.lost_nodes:
-            self._send(
-                node, "lost", {"reason": "the run ends without this node, which was silent for too long"}
-            )
+            reason = "the run ends without this node, which was silent for too long"
+            self._post.say(node, "lost", reason=reason)
             if message.kind not in ("report", "closed"):
                 return  # its books still count
         if message.kind == "report":
@@ -226,7 +229,7 @@ class Broker:
         elif message.kind == "leave":
             self._control.leave(node)
             self._tell(node, "left")
-            del self._peers[node], self._letters[node]
+            self._post.forget(node)
         elif message.kind == "farewell" and self._farewells is not None:
             self._farewells.discard(node)
             self._tell(node, "goodbye")
@@ -241,11 +244,11 @@ class Broker:
         if kind == "status":
             self._reply(request, "status", overview=self._overview or self._make_overview(time.monotonic()))
             return
-        if kind == "stop" and self._control.ending and self._node_of(request) is not None:
+        if kind == "stop" and self._control.ending and self._post.node_of(request) is not None:
             return  # Ctrl-C on several nodes asks for the same
         answer = self._control.command(kind, str(fields.get("scope", "roots")))
         self._reply(request, "done", text=answer)
-        if self._node_of(request) is None:
+        if self._post.node_of(request) is None:
             self._read_s = time.monotonic() + READ_S
 
     # Effects.
@@ -270,11 +273,13 @@ class Broker:
                 self._tell(node, "notice", text=text)
 
     def _make_run(self) -> None:
-        self._started = datetime.now().astimezone()
+        if not self._is_named:
+            self._started, self._is_named = datetime.now().astimezone(), True
+            self._note()  # so that a successor finds the directory, if this process dies now
         self._made_s = time.monotonic()
         try:
             self._directory = allot_run_directory(
-                self._topology.target_directory, self._topology.run_name(self._started)
+                self._topology.target_directory, self._topology.run_name(self._started), self._run_id
             )
             self._record().write(self._directory.record)
         except RunError as error:
@@ -341,7 +346,7 @@ class Broker:
         self._overview = self._make_overview(now_s)
         self._look_at_still(self._overview, now_s)
         for node in self._control.present:
-            self._send(node, "overview", {"overview": self._overview})
+            self._post.say(node, "overview", overview=self._overview)
 
     def _look_at_still(self, overview: dict[str, Any], now_s: float) -> None:
         """See what does not move; a node itself says that of its workers."""
@@ -387,46 +392,71 @@ class Broker:
             return "silent"
         return "here" if node in self._control.registrations else "missing"
 
-    # Sending: to whom it cannot be sent is noticed by its silence.
-
-    def _node_of(self, request: Request) -> str | None:
-        """Return the name of the node that this is the word of; None if it is that of somebody else."""
-        node = request.message.fields.get("node")
-        return node if isinstance(node, str) and self._peers.get(node) == request.peer else None
+    # Speaking.
 
     def _tell(self, node: str, kind: str, /, **fields: Any) -> None:
-        """Send a node a message that must arrive."""
+        """Tell a node something that must arrive."""
         try:
-            letter = self._letters[node].write(kind, fields, time.monotonic())
+            self._post.tell(node, kind, **fields)
         except WireError as error:
             self._control.node_lost(node, f"has stopped to listen: {error}")
-        else:
-            self._send(node, kind, fields, letter)
-
-    def _send(self, node: str, kind: str, fields: Mapping[str, Any], letter: Letter | None = None) -> None:
-        if not self._push(self._peers[node], kind, **fields, **self._letters[node].stamps(letter)):
-            self._control.hung_up(node, time.monotonic())
-
-    def _push(self, peer: bytes, kind: str, /, **fields: Any) -> bool:
-        """Send a message; return whether there is a connection to its receiver."""
-        try:
-            self._server.push(peer, kind, **fields)
-        except UnreachableError as error:
-            log.info("%s: %s", kind, error)
-            return False
-        return True
 
     def _reply(self, request: Request, kind: str, /, **fields: Any) -> None:
-        if (node := self._node_of(request)) is not None:
+        if (node := self._post.node_of(request)) is not None:
             self._tell(node, kind, **fields)
-            return
-        try:
-            self._server.reply(request, kind, **fields)
-        except UnreachableError as error:
-            log.info("%s", error)
+        else:
+            self._post.answer(request, kind, **fields)
 
     def _refuse(self, request: Request, reason: str) -> None:
         self._reply(request, "refused", reason=reason)
+
+    def _speak(self) -> None:
+        """Say what there is to say, once it has been noted what it follows from."""
+        self._note()
+        for node in self._post.send():
+            self._control.hung_up(node, time.monotonic())
+
+    # What outlives this process.
+
+    def _note(self) -> None:
+        """Write down what a successor has to know."""
+        if self._memory is None:
+            return
+        control, moving = self._control.to_plain()
+        content = {
+            "control": control,
+            "post": self._post.to_plain(),
+            "incidents": self._incidents.to_memory(),
+            "directory": str(self._directory.path) if self._directory else None,
+            "started": self._started.isoformat(),
+            "is_named": self._is_named,
+            "farewells": None if self._farewells is None else sorted(self._farewells),
+        }
+        try:
+            self._memory.note(content, moving)
+        except RunError as error:
+            self._memory = None
+            self._announce(str(error))
+
+    def _go_on_after(self, how: str, died_s: float) -> None:
+        """Go on in the place of a broker that died: nodes and the course of the run are as it left them."""
+        noted = self._memory.read() if self._memory is not None else None
+        if noted is None:
+            return  # nobody had come yet
+        content, moving = noted
+        now = datetime.now().astimezone()
+        self._control.recall(content["control"], moving, time.monotonic())
+        self._post.recall(content["post"])
+        self._incidents = Incidents.from_memory(content["incidents"])
+        died = datetime.fromtimestamp(died_s).astimezone()
+        self._incidents.add(("gone", "broker"), Sighting(f"the broker {how}", died), now)
+        self._directory = RunDirectory(Path(content["directory"])) if content["directory"] else None
+        self._started, self._is_named = datetime.fromisoformat(content["started"]), content["is_named"]
+        if content["farewells"] is not None:
+            self._farewells = set(content["farewells"])
+            self._last_word_s = time.monotonic() + FAREWELL_S
+        else:
+            self._announce(f"the broker {how} at {died:%H:%M:%S}; it is here again, and the run goes on")
 
 
 class _CpuMeter:

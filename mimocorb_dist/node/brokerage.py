@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING
 
 from mimocorb_dist.errors import RunError
 from mimocorb_dist.wire.security import security_to_plain
 
+from .crew import signal_name
 from .process import Child
 
 if TYPE_CHECKING:
@@ -17,14 +19,19 @@ if TYPE_CHECKING:
     from mimocorb_dist.topology import Topology
     from mimocorb_dist.wire.security import Security
 
-    from .loop import Loop
+    from .loop import Loop, Timer
     from .output import OutputPump
 
 _FAREWELL_S = 5.0
+BACK_OFF_S = (0.0, 0.1, 0.5, 2.0)
+LIVES_S = 10.0
+"""A broker that has lived for so long did not die of its start."""
+MAX_DEATHS = 300
+"""One that has died so often in a row at its start is not started again."""
 
 
 class BrokerProcess:
-    """Starts a broker and watches it.
+    """Starts a broker and watches it: one that dies is started again, and goes on where it stood.
 
     Parameters
     ----------
@@ -43,11 +50,13 @@ class BrokerProcess:
     silence_s
         How long a node may be silent before it has vanished, in s.
     directory
-        Where its job file is written.
+        Where its job file and its memory are written.
+    say
+        Tells people something.
     on_bound
-        Called with its port when it listens.
+        Called with its port when it listens for the first time.
     on_end
-        Called with a text when it has ended: why it failed, or None.
+        Called with a text when it has ended for good: why it failed, or None.
     """
 
     def __init__(
@@ -63,65 +72,101 @@ class BrokerProcess:
         or_any_port: bool,
         silence_s: float,
         directory: Path,
+        say: Callable[[str], None],
         on_bound: Callable[[int], None],
         on_end: Callable[[str | None], None],
     ) -> None:
         self._loop = loop
+        self._pump = pump
+        self._say = say
         self._on_bound = on_bound
         self._on_end = on_end
-        self._failure: str | None = None
-        self._ended = False
-        job = directory / "broker.json"
-        job.write_text(
-            json.dumps(
-                {
-                    "setup": str(topology.path),
-                    "setup_text": setup_text,
-                    "run_id": run_id,
-                    "host": host,
-                    "port": port,
-                    "or_any_port": or_any_port,
-                    "security": security_to_plain(security),
-                    "silence_s": silence_s,
-                }
-            ),
-            encoding="utf-8",
-        )
-        self._child = Child("mimocorb_dist.broker", job, [run_id])
-        pump.add(self._child.output, "broker", None)
-        loop.watch(self._child.status.fileno(), self._hear)
+        self._run_id = run_id
+        self._job_path = directory / "broker.json"
+        self._job = {
+            "setup": str(topology.path),
+            # What the file holds now: a broker that is started again must read the same.
+            "setup_text": topology.path.read_text(encoding="utf-8") if setup_text is None else setup_text,
+            "run_id": run_id,
+            "host": host,
+            "port": port,
+            "or_any_port": or_any_port,
+            "security": security_to_plain(security),
+            "silence_s": silence_s,
+            "memory": str(directory / "broker.memory"),
+        }
+        self._bound = self._ended = False
+        self._deaths = 0
+        self._told = ""
+        self._restart: Timer | None = None
+        self._start()
 
     @property
     def pid(self) -> int:
         """Its process id."""
         return self._child.pid
 
+    def _start(self) -> None:
+        self._restart = None
+        self._failure: str | None = None
+        self._finished = False
+        self._started_s = time.monotonic()
+        self._job_path.write_text(json.dumps(self._job), encoding="utf-8")
+        self._child = Child("mimocorb_dist.broker", self._job_path, [self._run_id])
+        self._pump.add(self._child.output, "broker", None)
+        self._loop.watch(self._child.status.fileno(), self._hear)
+
     def _hear(self) -> None:
         for message in self._child.status.read_ready():
-            if message.get("state") == "bound":
-                self._on_bound(int(message["port"]))
-            elif message.get("state") == "failed":
-                self._failure = str(message.get("error"))
+            match message.get("state"):
+                case "bound" if not self._bound:
+                    self._bound = True
+                    self._job |= {"port": int(message["port"]), "or_any_port": False}
+                    self._on_bound(int(message["port"]))
+                case "failed":
+                    self._failure = str(message.get("error"))
+                case "finished":
+                    self._finished = True
         if self._child.status.closed:
-            self._end()
+            self._died()
 
-    def _end(self) -> None:
+    def _died(self) -> None:
+        """See how it has ended, and start it again if that was not the end of its work."""
         if self._ended:
             return
-        self._ended = True
         self._loop.unwatch(self._child.status.fileno())
         if not self._child.wait(_FAREWELL_S):
             self._child.kill()
             self._child.wait(_FAREWELL_S)
         code = self._child.exit_code
         self._child.close()
-        failure = self._failure
-        if failure is None and code not in (0, 1, 2):
-            failure = f"the broker ended with status {code}"
+        if self._finished:
+            self._end(None)
+            return
+        killed = code is not None and code < 0
+        how = self._failure or _how(code)
+        if time.monotonic() - self._started_s > LIVES_S:
+            self._deaths, self._told = 0, ""
+        self._deaths += 1
+        if not (self._bound or killed) or self._deaths >= MAX_DEATHS:
+            self._end(self._failure or f"the broker {how}")
+            return
+        if how != self._told:
+            self._told = how
+            self._say(f"the broker {how}; it is started again")
+        self._job["death"] = (how, time.time())
+        delay_s = BACK_OFF_S[min(self._deaths - 1, len(BACK_OFF_S) - 1)]
+        self._restart = self._loop.after(delay_s, self._start)
+
+    def _end(self, failure: str | None) -> None:
+        self._ended = True
         self._on_end(failure)
 
     def close(self) -> None:
         """Wait for its end, which comes by itself after a run; end it if it does not come."""
+        if self._restart is not None:
+            self._restart.cancel()
+            self._ended = True
         if self._ended:
             return
         self._ended = True
@@ -134,3 +179,10 @@ class BrokerProcess:
                     f"the broker (process {self._child.pid}) cannot be ended; look what it hangs on"
                 )
         self._child.close()
+
+
+def _how(code: int | None) -> str:
+    """Say how a broker has ended that has not done its work."""
+    return (
+        f"was killed ({signal_name(-code)})" if code is not None and code < 0 else f"failed (status {code})"
+    )

@@ -169,6 +169,7 @@ class _Launch:
             or_any_port,
             self._options.silence_s,
             runtime.path,
+            say=lambda text: self._terminal.say(text, error=True),
             on_bound=lambda bound: self._call(host, bound),
             on_end=self._broker_ended,
         )

@@ -45,6 +45,8 @@ LAST_WORD_S = 5.0
 FAREWELL_S = 1.0
 BRIEFLY_S = 30.0
 """How long a silent broker is waited for where a break of the network is no reason to wait longer."""
+RETURN_S = 120.0
+"""How long a broker that has died in a run is waited for: its node starts it again, if that lives."""
 LINKS_STILL_S = 60.0
 """Without a broker links in which nothing moves for so long lead nowhere; longer than `BRIEFLY_S`."""
 LOOK_AT_LINKS_S = 5.0
@@ -221,8 +223,9 @@ class NodeSession:
         silence only.
         """
         longest_s = 1.5 * self._options.silence_s
-        brief = self._hung_up or self._asked_to_end or self._work is None
-        return min(BRIEFLY_S, longest_s) if brief else longest_s
+        if self._asked_to_end or self._work is None:
+            return min(BRIEFLY_S, longest_s)
+        return min(RETURN_S, longest_s) if self._hung_up else longest_s
 
     def _tick(self) -> None:
         now_s = time.monotonic()

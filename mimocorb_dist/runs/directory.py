@@ -68,7 +68,7 @@ class RunDirectory:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
-def allot_run_directory(target: Path, base: str) -> RunDirectory:
+def allot_run_directory(target: Path, base: str, run_id: str = "") -> RunDirectory:
     """Make the directory of a new run, with a name that no other run has.
 
     Parameters
@@ -77,6 +77,8 @@ def allot_run_directory(target: Path, base: str) -> RunDirectory:
         The setup's target directory; made if it is missing.
     base
         Its name, made of the time of the start.
+    run_id
+        The run; a directory that it has already, by its record, is the one.
 
     Returns
     -------
@@ -94,7 +96,8 @@ def allot_run_directory(target: Path, base: str) -> RunDirectory:
         try:
             path.mkdir()
         except FileExistsError:
-            continue
+            if _run_id_in(path / RECORD) != run_id:
+                continue
         except OSError as error:
             raise _cannot_write(target, error) from error
         return _filled(RunDirectory(path))

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
 MOST = 100
 """Later ones are only added up: a record must not grow with the length of a run."""
 
 Key = tuple[str, str]
-"""Kind (``held``, ``silent``, ``stuck``), and the node, buffer or worker that it is about."""
+"""Kind (``held``, ``silent``, ``stuck``, ``gone``), and the node, buffer or worker that it is about."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,10 @@ class Incidents:
         self._over: list[dict[str, Any]] = []
         self._more: Counter[str] = Counter()
         self._more_s: Counter[str] = Counter()
+
+    def add(self, key: Key, sighting: Sighting, until: datetime) -> None:
+        """Take in something that is over."""
+        self._close(key, sighting, until)
 
     def note(self, seen: Mapping[Key, Sighting], now: datetime) -> None:
         """Take in all that is so now; what is not among it is over.
@@ -73,6 +77,23 @@ class Incidents:
                 for kind, count in self._more.items()
             }
         return content
+
+    def to_memory(self) -> dict[str, Any]:
+        """Return all that a successor has to know, as plain values."""
+        still = [[*key, sighting.why, sighting.since.isoformat()] for key, sighting in self._open.items()]
+        return {"open": still, "over": self._over, "more": self._more, "more_s": self._more_s}
+
+    @classmethod
+    def from_memory(cls, memory: Mapping[str, Any]) -> Incidents:
+        """Go on where `to_memory` was written."""
+        incidents = cls()
+        incidents._open = {
+            (kind, where): Sighting(why, datetime.fromisoformat(since))
+            for kind, where, why, since in memory["open"]
+        }
+        incidents._over = list(memory["over"])
+        incidents._more, incidents._more_s = Counter(memory["more"]), Counter(memory["more_s"])
+        return incidents
 
     def _close(self, key: Key, sighting: Sighting, now: datetime) -> None:
         row = _plain(key, sighting, now, over=True)

@@ -35,7 +35,9 @@ class Letter:
 class Letters:
     """One side's letters to, and from, one other side.
 
-    Both sides begin with a new object each; a side that was started anew is another one.
+    Both sides begin with a new object each. A side that dies can be followed by one that goes on with its
+    letters (`to_plain`, `from_plain`), if it noted them before it sent any message: the other side does not
+    notice then.
     """
 
     def __init__(self) -> None:
@@ -84,6 +86,20 @@ class Letters:
             return False
         self._read = number
         return True
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return what somebody who goes on in this side's place has to know, as plain values."""
+        unread = [[letter.number, letter.kind, dict(letter.fields)] for letter in self._unread]
+        return {"unread": unread, "written": self._written, "read": self._read}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Letters:
+        """Go on where `to_plain` was written; what may not have been sent is overdue."""
+        letters = cls()
+        letters._unread.extend(Letter(number, kind, fields) for number, kind, fields in plain["unread"])
+        letters._written, letters._read = plain["written"], plain["read"]
+        letters._sent_s = -PATIENCE_S
+        return letters
 
     def overdue(self, now_s: float) -> list[Letter]:
         """Return the letters that have to be sent again."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import datetime
 
 import pytest
@@ -519,6 +520,17 @@ class AnyOrder(RuleBasedStateMachine):
             self.control.leave(node)
         except RefusedError:
             return
+
+    @rule()
+    def dies(self):
+        """Somebody else goes on with what was noted; messages that were pending are noted as letters."""
+        noted = json.loads(json.dumps(self.control.to_plain()))
+        asked = [effect for effect in self.control.take_effects() if isinstance(effect, (MakeRun, Over))]
+        self.control = RunControl(PLAN)
+        self.control.recall(*noted, self.now_s)
+        assert json.loads(json.dumps(self.control.to_plain())) == noted
+        again = [effect for effect in self.control._effects if isinstance(effect, (MakeRun, Over))]
+        assert set(map(type, asked)) <= set(map(type, again))
 
     @invariant()
     def paused_while_there_is_no_room(self):

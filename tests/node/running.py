@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from mimocorb_dist.errors import MimocorbError
-from mimocorb_dist.node import client
+from mimocorb_dist.node import brokerage, client
 from mimocorb_dist.ring.runtime import (
     dead_runtime_directories,
     remove_runtime_directory,
@@ -131,11 +131,12 @@ def write_setup(folder: Path, text: str = ONE_HOST, **values: str) -> Path:
 # The command line, with less patience than users need.
 _IMPATIENT = """
 from mimocorb_dist import cli, node
-from mimocorb_dist.node import session, work
+from mimocorb_dist.node import brokerage, session, work
 full_options = node.StartOptions
 node.StartOptions = lambda **options: full_options(silence_s={silence_s}, **options)
 session.SAY_EVERY_S = work.OBSERVER_PATIENCE_S = 1.0
 work.NOT_READY_S = (2.0, 2.0, 2.0)
+brokerage.MAX_DEATHS = {broker_lives}
 cli.main()
 """
 
@@ -144,7 +145,13 @@ class Started:
     """`mimocorb-node start` in a process of its own."""
 
     def __init__(
-        self, setup: Path, *arguments: str, inside: str = "", silence_s: float = 6.0, **popen: Any
+        self,
+        setup: Path,
+        *arguments: str,
+        inside: str = "",
+        silence_s: float = 6.0,
+        broker_lives: int = brokerage.MAX_DEATHS,
+        **popen: Any,
     ) -> None:
         self.setup = setup
         namespace = ["ip", "netns", "exec", inside] if inside else []
@@ -153,7 +160,7 @@ class Started:
                 *namespace,
                 sys.executable,
                 "-c",
-                _IMPATIENT.format(silence_s=silence_s),
+                _IMPATIENT.format(silence_s=silence_s, broker_lives=broker_lives),
                 "start",
                 str(setup),
                 *arguments,

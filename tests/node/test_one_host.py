@@ -445,8 +445,8 @@ def test_shutdown_workers_ends_all_at_once(tmp_path):
     assert record(tmp_path)["run"]["quality"] == "ABORTED"
 
 
-def test_a_broker_that_is_killed_does_not_stop_the_data(tmp_path):
-    with Started(write_setup(tmp_path, SOURCE="rate: 500")) as run:
+def test_a_broker_that_is_killed_for_good_does_not_stop_the_data(tmp_path):
+    with Started(write_setup(tmp_path, SOURCE="rate: 500"), broker_lives=1) as run:
         run.until("good", 50)
         (broker,) = run.workers("broker")
         os.kill(broker.pid, signal.SIGKILL)

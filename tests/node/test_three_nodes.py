@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import socket
 
 import pytest
@@ -171,7 +172,7 @@ def test_nodes_wait_for_another_broker_when_theirs_ends_before_the_run(tmp_path)
 
 def test_a_run_goes_on_to_a_good_end_without_its_broker(tmp_path):
     setup, broker = three(tmp_path, SOURCE="rate: 500")
-    with started(setup, silence_s=3.0) as runs:
+    with started(setup, silence_s=3.0, broker_lives=1) as runs:
         until(broker, "good", 50)
         (process,) = runs["storage"].workers("broker")
         process.kill()
@@ -180,11 +181,69 @@ def test_a_run_goes_on_to_a_good_end_without_its_broker(tmp_path):
             assert f"run failed, quality INCOMPLETE: {run_directory(tmp_path)}\n" in output
     content = record(tmp_path)
     assert (content["run"]["state"], content["run"]["quality"]) == ("failed", "INCOMPLETE")
-    assert "node storage: the broker ended with status -9" in content["run"]["reasons"]
+    assert "node storage: the broker was killed (SIGKILL)" in content["run"]["reasons"]
     assert content["buffers"].keys() == {"raw", "good"} and "parts" not in content
     assert_balanced(content)
     assert all(book["lost"] == 0 for book in content["buffers"].values())
     assert all(link["sent"] == link["acknowledged"] > 0 for link in content["links"].values())
+
+
+def kill_broker(run, broker, state):
+    """Kill the broker, and wait until the one in its place knows of a run in this state."""
+    (process,) = run.workers("broker")
+    process.kill()
+
+    def is_back():
+        try:
+            return process.pid not in [other.pid for other in run.workers("broker")] and (
+                client.overview(broker)["run"]["state"] == state
+            )
+        except client.UnreachableError:
+            return False
+
+    eventually(is_back, 60.0, f"a broker that knows of a run that is {state}")
+
+
+def test_a_broker_that_is_killed_comes_back_and_its_run_is_as_it_was(tmp_path):
+    """Paused, running and draining: state, commands and the record go on, and the data do not notice."""
+    setup, broker = three(tmp_path, SOURCE="rate: 2000", SAVE="takes_s: 0.002")
+    with started(setup, silence_s=60.0) as runs:
+        storage = runs["storage"]
+        until(broker, "good", 50)
+        kill_broker(storage, broker, "running")
+        until(broker, "good", written(broker, "good") + 50)
+        client.command("pause", broker)
+        kill_broker(storage, broker, "paused")
+        client.command("resume", broker)
+        until(broker, "good", written(broker, "good") + 50)
+        storage.process.send_signal(signal.SIGSTOP)  # so that it is killed before it has told anybody
+        client.command("stop", broker)
+        (process,) = storage.workers("broker")
+        process.kill()
+        storage.process.send_signal(signal.SIGCONT)
+        output = {node: run.ends(0) for node, run in runs.items()}
+    content = record(tmp_path)
+    assert (content["run"]["state"], content["run"]["quality"]) == ("finished", "GOOD"), output
+    assert [row["kind"] for row in content["incidents"]] == ["gone"] * 3
+    assert "the broker was killed (SIGKILL)" in output["storage"]
+    assert_balanced(content)
+    book = content["buffers"]["raw"]
+    assert len(saved(tmp_path)) == content["buffers"]["good"]["written"] > 150
+    assert saved(tmp_path) == sorted(set(saved(tmp_path)))
+    assert (book["lost"], book["rescued"]) == (0, 0)
+
+
+def test_a_broker_that_is_killed_before_the_run_lets_the_nodes_come(tmp_path):
+    setup, broker = three(tmp_path, SOURCE="events: 100")
+    with started(setup, ("storage", "daq")) as runs:
+        eventually(lambda: _here(broker, "daq"), 60.0)
+        kill_broker(runs["storage"], broker, "waiting")
+        assert _here(broker, "daq")
+        with started(setup, ("filter",)) as others:
+            for run in (*runs.values(), *others.values()):
+                run.ends(0)
+    assert record(tmp_path)["run"]["quality"] == "GOOD"
+    assert saved(tmp_path) == list(range(0, 100, 2))
 
 
 def test_a_broker_that_is_not_there_is_waited_for_and_named(tmp_path):
@@ -201,8 +260,8 @@ def test_a_broker_that_is_not_there_is_waited_for_and_named(tmp_path):
 
 def test_nodes_that_do_not_come_are_named(tmp_path):
     setup, _ = three(tmp_path)
-    with Started(setup, "--node", "storage", "--wait", "1") as run:
-        assert "nodes daq, filter have not come after 1 s" in run.ends(2)
+    with Started(setup, "--node", "storage", "--wait", "3") as run:
+        assert "nodes daq, filter have not come after 3 s" in run.ends(2)
 
 
 def test_what_keeps_all_nodes_in_one_process_from_starting_is_told_once(tmp_path):

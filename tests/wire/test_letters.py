@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +14,7 @@ from mimocorb_dist.wire.messages import Message
 
 
 class Side:
-    """A side that keeps what it has acted on."""
+    """A side that keeps what it has acted on, and notes its letters before it sends anything."""
 
     def __init__(self) -> None:
         self.letters = Letters()
@@ -23,12 +25,18 @@ class Side:
         fields = {} if letter is None else dict(letter.fields)
         return Message("alive" if letter is None else letter.kind, fields | self.letters.stamps(letter))
 
+    def die(self) -> None:
+        """Let somebody else go on with what was noted."""
+        self.letters = Letters.from_plain(json.loads(json.dumps(self.letters.to_plain())))
+
     def take(self, message: Message) -> None:
         if self.letters.read(message) and message.kind == "order":
             self.acted.append(message.field("value", int))
 
 
-@given(st.lists(st.tuples(st.integers(0, 1), st.sampled_from(["write", "alive", "wait"]), st.booleans())))
+@given(
+    st.lists(st.tuples(st.integers(0, 1), st.sampled_from(["write", "alive", "wait", "die"]), st.booleans()))
+)
 def test_what_a_broken_connection_swallows_comes_again(steps: list[tuple[int, str, bool]]) -> None:
     sides, now_s = (Side(), Side()), 0.0
 
@@ -47,6 +55,8 @@ def test_what_a_broken_connection_swallows_comes_again(steps: list[tuple[int, st
         if what == "write":
             side.written.append(len(side.written))
             send(sender, [side.letters.write("order", {"value": side.written[-1]}, now_s)], arrives)
+        elif what == "die":
+            side.die()
         elif what == "alive":
             send(sender, [None], arrives)
         else:

@@ -1,0 +1,69 @@
+"""How long nodes have been silent, and how long each may be.  No I/O and no clock here."""
+
+from __future__ import annotations
+
+QUIET_S = 5.0
+"""A node that says nothing for so long is talked about."""
+SILENCE_S = 600.0
+"""A node that says nothing for so long has vanished; links outlast a shorter break of the network."""
+GONE_S = 20.0
+"""The same where a break of the network is no reason to wait: see `Silence.hung_up`."""
+HUNG_UP_S = 2.0
+"""A connection that ends so soon after a node's word was closed by its host; a cut one is given up later."""
+
+
+class Silence:
+    """Who was heard when.
+
+    Parameters
+    ----------
+    longest_s
+        How long a node may be silent in a run before it has vanished, in s.
+
+    Attributes
+    ----------
+    quiet
+        The nodes that are talked about because they say nothing.
+    """
+
+    def __init__(self, longest_s: float) -> None:
+        self._longest_s = longest_s
+        self._heard_s: dict[str, float] = {}
+        self._hung_up: set[str] = set()
+        self.quiet: set[str] = set()
+
+    def heard(self, node: str, now_s: float) -> bool:
+        """Note that a node lives; return whether it had been talked about."""
+        self._heard_s[node] = now_s
+        self._hung_up.discard(node)
+        was_quiet = node in self.quiet
+        self.quiet.discard(node)
+        return was_quiet
+
+    def hung_up(self, node: str, now_s: float) -> None:
+        """Note that there is no connection to a node.
+
+        The system closes the connections of a process that ends, at once; a cut line is noticed by silence
+        only. So one that ends soon after the node's word is a sign of death, and not waited for so long.
+        """
+        if self.for_s(node, now_s) < HUNG_UP_S:
+            self._hung_up.add(node)
+
+    def begins(self, node: str, now_s: float) -> bool:
+        """Return whether it is time, for the first time, to talk about a node's silence."""
+        if node in self.quiet or self.for_s(node, now_s) <= QUIET_S:
+            return False
+        self.quiet.add(node)
+        return True
+
+    def heard_s(self, node: str) -> float:
+        """Return when a node was last heard."""
+        return self._heard_s[node]
+
+    def for_s(self, node: str, now_s: float) -> float:
+        """Return how long a node has been silent, in s."""
+        return now_s - self._heard_s[node]
+
+    def patience_s(self, node: str, *, can_wait: bool) -> float:
+        """Return how long a node may be silent, in s; `can_wait`: whether its return would save the run."""
+        return self._longest_s if can_wait and node not in self._hung_up else min(GONE_S, self._longest_s)
