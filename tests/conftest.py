@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
-import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+
+from tests.support import last_answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,9 +144,7 @@ def nothing_left_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
     own_files = str(tmp_path_factory.getbasetemp())
     before = _holdings(own_files)
     yield
-    deadline = time.monotonic() + GRACE_S
-    while (left := _holdings(own_files) - before) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    if left:
+    if not last_answer(lambda: not (_holdings(own_files) - before), GRACE_S):
+        left = _holdings(own_files) - before
         _clean_up(left)
         pytest.fail(f"the test left behind (now removed):\n{left}")

@@ -26,14 +26,39 @@ def eventually(condition: Callable[[], T], timeout_s: float = 10.0, what: str = 
 
     Polls every 0.5 ms at first and every 50 ms at last, so that what happens soon is seen soon.
     """
+    if not (result := last_answer(condition, timeout_s)):
+        pytest.fail(f"not within {timeout_s:g} s: {what or getattr(condition, '__name__', condition)}")
+    return result
+
+
+def last_answer(condition: Callable[[], T], timeout_s: float) -> T:
+    """Ask like `eventually`, but return what `condition` gave last, true or not."""
     deadline = time.monotonic() + timeout_s
     pause_s = 0.0005
-    while not (result := condition()):
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within {timeout_s:g} s: {what or getattr(condition, '__name__', condition)}")
+    while not (result := condition()) and time.monotonic() <= deadline:
         time.sleep(pause_s)
         pause_s = min(2 * pause_s, 0.05)
     return result
+
+
+def let_pass(duration_s: float, why: str) -> None:
+    """Let time pass where it is itself the subject, and say why: a pause lasts, a reader is slow.
+
+    Never to wait for something to become true: that is `eventually`.
+    """
+    assert why
+    time.sleep(duration_s)
+
+
+def at_rest(count: Callable[[], int], for_s: float, timeout_s: float = 10.0) -> int:
+    """Wait until what is counted has not changed for so long, and return it."""
+
+    def unchanged() -> tuple[int] | None:
+        before = count()
+        let_pass(for_s, "nothing may be counted")
+        return (before,) if count() == before else None
+
+    return eventually(unchanged, timeout_s, "a count that stands still")[0]
 
 
 def free_port() -> int:

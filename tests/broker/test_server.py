@@ -14,7 +14,7 @@ from mimocorb_dist.broker.server import Broker
 from mimocorb_dist.wire.messages import encode
 from mimocorb_dist.wire.sockets import ControlClient, ControlServer
 from tests.broker.plans import THREE_NODES, planned
-from tests.support import eventually
+from tests.support import eventually, let_pass
 
 
 class Serving(threading.Thread):
@@ -76,7 +76,7 @@ def test_the_last_node_to_come_after_a_failed_start_can_read_why_it_is_refused(t
         said(first, "farewell", node="storage")
         said(second, "farewell", node="filter")
         register(late, "daq", "one")
-        time.sleep(0.3)  # it is busy: what it has not read when the broker goes would be lost
+        let_pass(0.3, "it is busy: what it has not read when the broker goes would be lost")
         assert "setup.yaml differs" in heard(late, "rejected")["reason"]
         broker.join(timeout=5)
         assert broker.status == 2

@@ -24,7 +24,7 @@ from tests.classic.running import (
     runs_in,
     started,
 )
-from tests.support import eventually, mimocorb_node
+from tests.support import eventually, let_pass, mimocorb_node
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -138,7 +138,7 @@ def commanded(tmp_path_factory: pytest.TempPathFactory):
         process.until("RB_1", 20)
         key("P")
         state_is("paused")
-        time.sleep(0.7)  # as long as the pause shall be
+        let_pass(0.7, "the pause lasts")
         key("R")
         state_is("running")
         before = process.written("RB_1")

@@ -27,7 +27,7 @@ def channel_1(number: int) -> list[float]:
 
 
 def channel_2(number: int) -> list[int]:
-    return [number * i % 1000 - 500 for i in range(SAMPLES)]
+    return [number * i % 30_000 - 15_000 for i in range(SAMPLES)]
 
 
 def own_metadata(number: int) -> tuple[float, float]:

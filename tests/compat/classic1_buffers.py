@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mimocorb_dist.compat.classic1.mimo_buffer import NewBuffer, Writer
+from tests.support import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,10 +62,9 @@ def random_events(dtype: Any, count: int, values: int = 1) -> np.ndarray:
 
 def wait_for_lines(path: Any, number: int, timeout_s: float = 20.0) -> list[str]:
     """Wait until a growing text has so many lines."""
-    deadline_s = time.monotonic() + timeout_s
-    while time.monotonic() < deadline_s:
-        lines: list[str] = path.read_text().splitlines() if path.exists() else []
-        if len(lines) >= number:
-            return lines
-        time.sleep(0.01)
-    raise AssertionError(f"{path} has {len(lines)} lines after {timeout_s} s")
+
+    def lines() -> list[str]:
+        return path.read_text().splitlines() if path.exists() else []
+
+    eventually(lambda: len(lines()) >= number, timeout_s, f"{number} lines in {path}")
+    return lines()

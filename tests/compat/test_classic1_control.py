@@ -9,7 +9,7 @@ import pytest
 
 from mimocorb_dist.compat.classic1.control import buffer_control
 from mimocorb_dist.errors import SetupError
-from tests.support import eventually
+from tests.support import at_rest, eventually
 
 from .classic1_buffers import wait_for_lines
 
@@ -113,10 +113,7 @@ def test_all_events_come_through_pause_resume_and_a_stop_with_a_backlog(
     control.pause()
     assert control.status == "Paused"
     first = control.ringbuffers["RB_1"]
-    time.sleep(0.1)
-    paused_at = first.buffer_status()[0]
-    time.sleep(0.2)
-    assert first.buffer_status()[0] - paused_at <= 1
+    paused_at = at_rest(lambda: first.buffer_status()[0], 0.3)
     control.resume()
     assert control.status == "Running"
     assert control.cumulative_pause_time >= 0.3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from mimocorb_dist.compat.classic1.templates import (
     rbWSObserver,
 )
 from mimocorb_dist.errors import SetupError, UfuncError
+from tests.support import eventually, let_pass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -139,7 +141,7 @@ def test_dead_time_is_the_share_in_which_events_waited_for_a_slot(new):
 
     def ufunc() -> Iterator[Any]:
         for _ in range(2):
-            time.sleep(0.02)
+            let_pass(0.02, "the source is slow")
             yield [[1] * 3, [2] * 3], None
 
     sink = Writer(buffer.new_writer())
@@ -147,15 +149,11 @@ def test_dead_time_is_the_share_in_which_events_waited_for_a_slot(new):
     sink.process_buffer()
     reader.get()
     importer = rbImport(sink_list=[buffer.new_writer()], ufunc=ufunc)
-    import threading
-
-    thread = threading.Timer(0.08, reader.data_available)  # lets go of the event in hand
-    thread.start()
     importer_thread = threading.Thread(target=importer)
     importer_thread.start()
-    thread.join()
-    while not reader.data_available():
-        time.sleep(0.002)
+    ring = buffer._place.ring()
+    eventually(lambda: ring.statistics().dead_time_s > 0.08, what="an event that waits for its slot")
+    eventually(reader.data_available)  # lets go of the event in hand
     reader.get()
     assert 0.3 < reader.get_metadata()[2] < 0.95
     reader.data_available()
@@ -203,15 +201,14 @@ def test_put_tells_whether_to_go_on(new):
 
 
 def test_put_waits_while_paused_and_loses_nothing(new):
-    import threading
-
     buffer = new()
     group = buffer.new_reader_group()
     put(buffer, 1)
     buffer.pause()
     thread = threading.Thread(target=put, args=(buffer, 1))
     thread.start()
-    time.sleep(0.05)
+    thread.join(0.2)  # which it does not, for it waits
+    assert thread.is_alive()
     assert buffer.buffer_status()[0] == 1 and group["paused"].is_set()
     buffer.resume()
     thread.join(10)

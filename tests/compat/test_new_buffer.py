@@ -347,24 +347,30 @@ def test_a_pause_holds_writers_and_loses_nothing(tmp_path):
     printed = run(
         tmp_path,
         """
+        def say_and_write(sink_dict, has_begun):
+            has_begun.set()
+            write(sink_dict, 200, 0.002)
+
         if __name__ == "__main__":
             buffer = bm.NewBuffer(10, 1, "i4")
-            total = multiprocessing.Value("i", 0)
+            total, has_begun = multiprocessing.Value("i", 0), multiprocessing.Event()
             reader = multiprocessing.Process(target=add_up, args=(buffer.new_reader_group(), total))
-            writer = multiprocessing.Process(target=write, args=(buffer.new_writer(), 200, 0.002))
+            writer = multiprocessing.Process(target=say_and_write, args=(buffer.new_writer(), has_begun))
             buffer.pause()
             reader.start()
             writer.start()
-            time.sleep(0.6)
-            print(buffer.buffer_status()[0])
+            has_begun.wait(20)
+            writer.join(0.5)  # which it does not: it waits
+            print(writer.is_alive(), buffer.buffer_status()[0])
             buffer.resume()
             while buffer.buffer_status()[0] < 50:
                 time.sleep(0.005)
             buffer.pause()
-            time.sleep(0.1)
-            count = buffer.buffer_status()[0]
-            time.sleep(0.1)
-            print(buffer.buffer_status()[0] == count < 200)
+            count = None
+            while count != buffer.buffer_status()[0]:  # until it is at rest; else it has written all 200
+                count = buffer.buffer_status()[0]
+                writer.join(0.2)
+            print(writer.is_alive(), count < 200)
             buffer.resume()
             writer.join()
             buffer.shutdown()
@@ -372,7 +378,7 @@ def test_a_pause_holds_writers_and_loses_nothing(tmp_path):
             print(total.value)
         """,
     )
-    assert printed == "0\nTrue\n20100\n"
+    assert printed == "True 0\nTrue True\n20100\n"
 
 
 def test_what_cannot_be_is_told(tmp_path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 
 from mimocorb_dist.links.ledger import Entry, Ledger, ledger_path, settle
 from mimocorb_dist.ring import BufferReader, BufferSpec, BufferWriter, Ring
-from tests.support import eventually
+from tests.support import eventually, let_pass
 
 from .harness import NAME, EndProcess, Pair, read_all, ring_directory
 
@@ -66,7 +65,7 @@ def reading(ring: Ring, counters: list[int], pause_s: float = 0.0) -> threading.
                 assert (data["byte"][:, -1] == metadata["counter"] % 241).all()
                 counters.extend(metadata["counter"].tolist())
             if pause_s:
-                time.sleep(pause_s)
+                let_pass(pause_s, "the reader is slow")
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -108,12 +107,12 @@ def test_killed_ends_lose_double_and_reorder_nothing(
         for number in range(kills):
             before = len(counters)
             eventually(lambda before=before: len(counters) > before, 20, "events")
-            time.sleep(chance.uniform(0.0, 0.05))
+            let_pass(chance.uniform(0.0, 0.05), "the moment of death is random")
             kind = victims[number % len(victims)]
             link.kill(kind)
             if chance.random() < 0.3:  # the next one does not live long
                 link.start(kind)
-                time.sleep(chance.uniform(0.0, 0.02))
+                let_pass(chance.uniform(0.0, 0.02), "so is that of the next one")
                 link.kill(kind)
             link.start(kind)
         stop.set()

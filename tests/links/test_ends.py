@@ -20,7 +20,7 @@ from mimocorb_dist.links.slots import SourceSlots, terms_of
 from mimocorb_dist.ring import BufferReader, BufferWriter, Ring, Run
 from mimocorb_dist.wire.sockets import PEER_SILENCE_MS, context
 from tests.links.harness import NAME, RUN, Pair, read_all
-from tests.support import eventually
+from tests.support import eventually, let_pass
 
 MakePair = Callable[..., Pair]
 FRAME = messages.encode(messages.Frame(0, 1, metadata=bytes(24)))
@@ -205,7 +205,7 @@ def test_a_slow_reader_far_away_does_not_starve_a_fast_one_here(make_pair: MakeP
                 if metadata is None:
                     return
                 counters.append(int(metadata["counter"][0]))
-                time.sleep(pause_s)
+                let_pass(pause_s, "the reader is slow")
 
     threads = [
         threading.Thread(target=read, args=(pair.source, here, 0.001), daemon=True),

@@ -14,7 +14,7 @@ from mimocorb_dist.ring import BufferReader, Run
 from tests.links.harness import EndProcess, Pair, read_all
 from tests.links.proxy import Proxy
 from tests.netns.network import Host, network
-from tests.support import eventually, free_port
+from tests.support import eventually, free_port, let_pass
 
 MakePair = Callable[..., Pair]
 _ESTABLISHED = "01"
@@ -197,7 +197,7 @@ def test_a_sender_that_does_not_read_for_a_while_is_told_all_releases(make_pair:
         for first in range(0, 32_000, 32):
             for slot in slots[first : first + 32 : 2]:
                 reader.release(Run(pair.target, slot, 1))
-            time.sleep(0.001)
+            let_pass(0.001, "they go as many messages")
         for slot in slots[1::2]:
             reader.release(Run(pair.target, slot, 1))
         proxy.go_on()
@@ -236,8 +236,7 @@ def test_a_cable_pulled_for_three_seconds(make_pair: MakePair, hosts: dict[str, 
     stream = Stream(pair)
     stream.await_progress()
     hosts["near"].pull_cable()
-    pulled_s = time.monotonic()
-    eventually(lambda: time.monotonic() - pulled_s > 3)
+    let_pass(3.0, "the cable is out")
     hosts["near"].plug_cable()
     stream.await_progress()
     stream.end()

@@ -11,11 +11,13 @@ import time
 import pytest
 
 from mimocorb_dist.node import client
-from tests.support import eventually, free_port, mimocorb_node, small_disk
+from tests.support import at_rest, eventually, free_port, let_pass, mimocorb_node, small_disk
 
 from .classic1 import SETUP, assert_all_saved, record, rows, run_directories, started, write_setup
 from .running import assert_balanced
 
+REPORTED_S = 1.1
+"""Longer than from one overview to the next."""
 OWN_NAME = r"\d{4}-\d\d-\d\d_\d{4}"
 
 
@@ -210,9 +212,9 @@ def test_in_a_pause_sources_wait_and_nothing_is_discarded(tmp_path):
         run.until("RB_1", 20)
         client.command("pause", run.broker())
         (directory,) = run_directories(tmp_path)
-        written = eventually(lambda: _at_rest(run), 10, "a source at rest")
+        written = at_rest(lambda: run.written("RB_1"), REPORTED_S)
         assert int((directory / "asked_RB_1.txt").read_text()) <= written + 1
-        time.sleep(3)  # with what has gone before longer than the run has left
+        let_pass(3.0, "with what has gone before longer than the run has left")
         overview = run.overview()
         assert overview["run"]["state"] == "paused"
         assert overview["buffers"]["RB_1"]["written"] == written
@@ -225,12 +227,6 @@ def test_in_a_pause_sources_wait_and_nothing_is_discarded(tmp_path):
     assert content["buffers"]["RB_1"]["dead_time_s"] < 0.5
     assert content["buffers"]["RB_1"]["written"] > written
     assert_all_saved(tmp_path, content["buffers"]["RB_1"]["written"])
-
-
-def _at_rest(run):
-    before = run.written("RB_1")
-    time.sleep(1.1)  # longer than it takes to report
-    return before if run.written("RB_1") == before else 0
 
 
 def test_a_stop_ends_a_paused_run(tmp_path):
@@ -249,7 +245,8 @@ def test_sources_wait_for_room_on_the_disk_and_that_is_dead_time(tmp_path):
         run.until("RB_1", 20)
         (directory,) = run_directories(tmp_path)
         (others := directory / "others").write_bytes(bytes(3_600_000))
-        written = eventually(lambda: state(run) == "paused" and _at_rest(run), 20, "a source at rest")
+        eventually(lambda: state(run) == "paused", 20.0, "the disk is nearly full")
+        written = at_rest(lambda: run.written("RB_1"), REPORTED_S)
         assert int((directory / "asked_RB_1.txt").read_text()) <= written + 1
         assert run.written("RB_1") == written < 400
         others.unlink()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from mimocorb_dist.functions._mimo import read_events, read_header
 from mimocorb_dist.errors import RefusedError
 from mimocorb_dist.node import client
 from tests.node.running import Started, assert_balanced, record, run_directory, write_setup
-from tests.support import eventually, free_port, small_disk
+from tests.support import eventually, free_port, let_pass, small_disk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +65,7 @@ def test_a_run_waits_for_room_and_goes_on_with_nothing_lost(tmp_path):
             client.command("resume", run.broker())
         eventually(lambda: (raw := run.overview()["buffers"]["raw"])["paused"] and not raw["filled"], 10.0)
         written = run.written("raw")
-        time.sleep(1.5)
+        let_pass(1.5, "the pause lasts, longer than from one overview to the next")
         assert run.written("raw") == written < EVENTS
         (disk / "others").unlink()
         output = run.ends(0)

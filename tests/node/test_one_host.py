@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +25,7 @@ from tests.node.running import (
     saved,
     write_setup,
 )
-from tests.support import eventually, small_disk
+from tests.support import eventually, let_pass, small_disk
 
 
 def test_a_run_ends_by_itself_with_status_0_and_a_complete_directory(tmp_path):
@@ -406,7 +405,7 @@ def test_a_terminal_that_goes_ends_the_run_in_good_order(tmp_path):
         terminal.hang_up()
         for _ in range(2):  # as the kernel and a shell say it both
             terminal.run.process.send_signal(signal.SIGHUP)
-            time.sleep(0.1)
+            let_pass(0.1, "these are two signals, not one")
         assert terminal.run.process.wait(30) == 0
         assert not terminal.run.runtime_directories()
     content = record(tmp_path)
@@ -427,10 +426,7 @@ def test_classic_commands_are_typed_in_a_terminal(tmp_path):
         terminal.type("help")
         eventually(lambda: "shutdown workers" in terminal.look(), 30.0)
         terminal.type("shutdown roots")
-        deadline = time.monotonic() + 20
-        while terminal.run.process.poll() is None and time.monotonic() < deadline:
-            terminal.look()
-            time.sleep(0.02)
+        eventually(lambda: (terminal.look(), terminal.run.process.poll() is not None)[1], 20.0)
         assert terminal.run.process.returncode == 0, terminal.seen
     assert record(tmp_path)["run"]["quality"] == "GOOD"
 

@@ -7,7 +7,6 @@ numbered and their content follows from the number; each reader notes an event b
 from __future__ import annotations
 
 import random
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ from mimocorb_dist.ring import Ring
 from tests.ring.ledger import Ledger
 from tests.ring.programs import NEXT, STOP, SURE
 from tests.ring.rings import check_table, claimable_slots, make_ring
-from tests.support import eventually
+from tests.support import eventually, let_pass
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,7 +103,7 @@ def test_kills_at_random_moments_lose_double_and_tear_nothing(
         for _ in range(kills):
             written = ring.statistics().written
             eventually(lambda written=written: ring.statistics().written > written, what="events flow")
-            time.sleep(supervisor.draw.uniform(0, 0.01))  # the random moment
+            let_pass(supervisor.draw.uniform(0, 0.01), "the moment of death is random")
             supervisor.kill(supervisor.draw.choice(list(supervisor.pids)))
             statistics = ring.statistics()
             assert statistics.read["readers"] <= statistics.written

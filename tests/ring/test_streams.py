@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
 from typing import TYPE_CHECKING
 from unittest import mock
 
@@ -27,7 +26,7 @@ from tests.ring.rings import (
     put,
     read_available,
 )
-from tests.support import eventually
+from tests.support import eventually, let_pass
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -501,7 +500,7 @@ def test_the_wait_of_a_killed_source_is_dead_time(host: MemberHost, directory: P
 
 
 def interrupt(_: float | None) -> None:
-    time.sleep(0.02)
+    let_pass(0.02, "the wait lasts until it is interrupted")
     raise KeyboardInterrupt
 
 

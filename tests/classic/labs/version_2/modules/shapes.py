@@ -8,9 +8,9 @@ def channel_1(number, samples):
 
 
 def channel_2(number, samples):
-    return (number * np.arange(samples) % 1000 - 500).astype("int16")
+    return (number * np.arange(samples) % 30_000 - 15_000).astype("int16")
 
 
 def number_of(data):
-    """The number of an event, for numbers below 1000."""
-    return int(data["ch2"][1]) + 500
+    """The number of an event, for numbers below 30,000."""
+    return int(data["ch2"][1]) + 15_000
