@@ -14,47 +14,14 @@ from pathlib import Path
 import psutil
 import zmq
 
-from tests.support import eventually
+from tests.counting import write_counting
+from tests.support import eventually, free_port
 
 from .mutations import bent, corpus
 
-SETUP = """
+NODES = """
 Nodes: {daq: {}, filter: {}, storage: {}}
 Broker: {node: storage, port: PORT}
-Buffers:
-  raw: {slot_count: 128, data_length: 100, data_dtype: {number: int64}}
-  kept: {slot_count: 128, data_length: 100, data_dtype: {number: int64}}
-Workers:
-  count: {node: daq, file: functions.py, function: count, sinks: [raw]}
-  keep: {node: filter, file: functions.py, function: keep, sources: [raw], sinks: [kept]}
-  check: {node: storage, file: functions.py, function: check, sources: [kept]}
-"""
-FUNCTIONS = """
-import itertools, time
-from mimocorb2 import Exporter, Filter, Importer
-
-def count(io):
-    importer = Importer(io)
-    def ufunc():
-        data = importer.data_example.copy()
-        for number in itertools.count():
-            data["number"] = number
-            if number % 20 == 0:
-                time.sleep(0.01)
-            yield data
-    importer(ufunc)
-
-def keep(io):
-    Filter(io)(lambda data: True)
-
-def check(io):
-    expected = 0
-    with open(io.run_dir / "wrong.txt", "w") as wrong:
-        for data, metadata in Exporter(io):
-            number = int(metadata["counter"][0])
-            if number != expected or (data["number"] != number).any():
-                print(f"expected {expected}, got {number}", file=wrong, flush=True)
-            expected = number + 1
 """
 _RAW = (
     b"",
@@ -105,11 +72,7 @@ class Verdict:
 
 def sockets(count: int, seed: int, folder: Path) -> Verdict:
     """Start a run of three nodes in a folder, give its ports rubbish, end it, and look at it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    (folder / "setup.yaml").write_text(SETUP.replace("PORT", str(port)))
-    (folder / "functions.py").write_text(FUNCTIONS)
+    write_counting(folder, NODES.replace("PORT", str(free_port())), length=100, rate=2000.0)
     log = folder / "log.txt"
     with log.open("wb") as output:
         run = subprocess.Popen(

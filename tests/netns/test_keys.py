@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.counting import NAMES, counted, write_counting
 from tests.support import eventually
 
 from .network import Host, network
-from .test_three_hosts import COUNTING, FUNCTIONS, NAMES, NODE, assert_books, started, statuses
+from .test_three_hosts import ADDRESSES, NODE, assert_books, started, statuses
 
 pytestmark = [pytest.mark.netns, pytest.mark.timeout(200)]
 
-SETUP = COUNTING.replace("security: none\n", "")
 STRANGER = '''
 """Connect to each port of a host without a key, send this and that, and say what comes back."""
 import socket, sys, zmq
@@ -70,9 +69,7 @@ def ports(host: Host) -> list[str]:
 def lab(folder: Path) -> Iterator[dict[str, Host]]:
     """Three hosts with keys, made on one and installed on each, and one that has none."""
     for name in (*NAMES, "stranger"):
-        (folder / name).mkdir()
-        (folder / name / "setup.yaml").write_text(SETUP)
-        (folder / name / "functions.py").write_text(FUNCTIONS)
+        write_counting(folder / name, ADDRESSES)
     with network(*NAMES, "stranger") as hosts:
         made = asked(hosts["storage"], folder, "keys", "new", "--for", "setup.yaml")
         assert made.returncode == 0, made.stderr
@@ -129,9 +126,8 @@ def test_holders_of_keys_run_and_strangers_get_nothing(tmp_path: Path) -> None:
                     assert key not in logs
                     assert key not in records
     assert_books(run)
-    assert (run / "wrong.txt").read_text() == ""
     assert "refused a connection from 10.77.0.4" in logs
-    record = json.loads((run / "run.json").read_text())
+    record = counted(run)
     assert all(link["reconnects"] == 0 for link in record["links"].values())
 
 

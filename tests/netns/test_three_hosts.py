@@ -16,7 +16,8 @@ from time import monotonic
 import numpy as np
 import pytest
 
-from tests.support import eventually, shared_data
+from tests.counting import NAMES, arrived, counted, write_counting
+from tests.support import eventually, let_pass, shared_data
 
 from .network import Host, network
 
@@ -24,53 +25,14 @@ pytestmark = [pytest.mark.netns, pytest.mark.timeout(300)]
 
 NODE = [sys.executable, "-m", "mimocorb_dist.cli"]
 EXAMPLE = Path(__file__).parents[2] / "examples" / "muon_lifetime"
-NAMES = ("daq", "filter", "storage")
 
-COUNTING = """
+ADDRESSES = """
 Nodes:
   daq: {host: 10.77.0.1}
   filter: {host: 10.77.0.2}
   storage: {host: 10.77.0.3}
 Broker: {node: storage}
-security: none
-Buffers:
-  raw: {slot_count: 256, data_length: 500, data_dtype: {number: int64}}
-  kept: {slot_count: 256, data_length: 500, data_dtype: {number: int64}}
-Workers:
-  count: {node: daq, file: functions.py, function: count, sinks: [raw]}
-  keep: {node: filter, file: functions.py, function: keep, sources: [raw], sinks: [kept]}
-  check: {node: storage, file: functions.py, function: check, sources: [kept]}
 """
-
-FUNCTIONS = '''
-import itertools
-from mimocorb2 import Exporter, Filter, Importer
-
-def count(io):
-    importer = Importer(io)
-    def ufunc():
-        data = importer.data_example.copy()
-        for number in itertools.count():
-            data["number"] = number
-            yield data
-    importer(ufunc)
-
-def keep(io):
-    Filter(io)(lambda data: True)
-
-def check(io):
-    """Write the number of the last event in order, and each that is not what it should be."""
-    expected = 0
-    with open(io.run_dir / "wrong.txt", "w") as wrong:
-        for data, metadata in Exporter(io):
-            number = int(metadata["counter"][0])
-            if number != expected or (data["number"] != number).any():
-                print(f"expected {expected}, got {number}", file=wrong, flush=True)
-            expected = number + 1
-            if number % 1000 == 0:
-                (io.run_dir / "progress.txt").write_text(str(expected))
-    (io.run_dir / "progress.txt").write_text(str(expected))
-'''
 
 
 @contextmanager
@@ -175,49 +137,34 @@ def test_real_muons_give_the_same_rows_on_one_host_and_on_three(tmp_path: Path) 
 def test_cut_connections_lose_double_and_reorder_nothing(tmp_path: Path, cuts: tuple[str, ...]) -> None:
     """Neither events, nor the order to stop, which is given in the middle of a cut."""
     for name in NAMES:
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "setup.yaml").write_text(COUNTING)
-        (tmp_path / name / "functions.py").write_text(FUNCTIONS)
+        write_counting(tmp_path / name, f"security: none{ADDRESSES}")
     with network(*NAMES) as hosts, started(hosts, tmp_path) as processes:
-
-        def arrived() -> int:
-            files = list((tmp_path / "storage").glob("target/run_*/progress.txt"))
-            text = files[0].read_text() if files else ""
-            return int(text) if text else 0
+        storage = tmp_path / "storage"
 
         def await_more(what: str) -> None:
-            before = arrived()
-            eventually(lambda: arrived() > before + 5000, 20, what)
+            before = arrived(storage)
+            eventually(lambda: arrived(storage) > before + 5000, 20, what)
 
-        eventually(lambda: arrived() > 0, 60, "the first events")
+        eventually(lambda: arrived(storage), 60, "the first events")
         for number, cut in enumerate(cuts):
             await_more("events between two cuts")
             host = list(hosts.values())[number % 3]
             if cut.endswith("down"):
                 host.pull_cable()
-                wait_s(30.0 if cut == "long down" else 3.0)  # longer than a dead process is waited for
+                let_pass(30.0 if cut == "long down" else 3.0, "longer than a dead process is waited for")
                 host.plug_cable()
             elif cut == "reset":
                 with host.resetting():
-                    wait_s(0.5)
+                    let_pass(0.5, "the connections break again and again")
             else:
                 host.silence()
-                wait_s(4.0)
+                let_pass(4.0, "long enough to be noticed")
                 host.listen_again()
             await_more(f"events after {cut} of {host.name}")
         with hosts["daq"].resetting(), hosts["filter"].resetting():
             processes["storage"].send_signal(signal.SIGTERM)
-            wait_s(1.0)
+            let_pass(1.0, "the order comes while the connections break")
         statuses(processes, tmp_path, 60)
-    run = only_run(tmp_path / "storage")
-    assert_books(run)
-    assert (run / "wrong.txt").read_text() == ""
-    record = json.loads((run / "run.json").read_text())
-    assert int((run / "progress.txt").read_text()) == record["buffers"]["raw"]["written"]
+    assert_books(only_run(storage))
+    record = counted(only_run(storage))
     assert sum(link["reconnects"] for link in record["links"].values()) >= len(cuts)
-
-
-def wait_s(duration_s: float) -> None:
-    """Let a cut last: there is no condition to wait for."""
-    deadline = monotonic() + duration_s
-    eventually(lambda: monotonic() >= deadline, duration_s + 5, "the end of the cut")
