@@ -24,3 +24,8 @@ def with_buffer(buffer: str) -> str:
 def with_worker(worker: str) -> str:
     """Return a setup with a further worker."""
     return f"{SETUP}  {worker}\n"
+
+
+def other(worker: str) -> str:
+    """Return a setup with a second reader of raw, given by some of its keys."""
+    return with_worker(f"other: {{sources: [raw], {worker}}}")

@@ -20,6 +20,25 @@ from mimocorb_dist.workers.job import WorkerJob
 
 PAIR = np.dtype([("a", "<f8"), ("b", "<f8")])
 SUM = np.dtype([("sum", "<f8")])
+WAVE = np.dtype([("ch1", "<i2"), ("ch2", "<i2")])
+
+IMPORT_TEN = """
+    from mimocorb_dist import Importer
+
+    def work(io):
+        def ufunc():
+            for number in range(10):
+                yield number
+            yield None
+        Importer(io)(ufunc)
+"""
+
+FILTER_EVEN = """
+    from mimocorb2 import Filter
+
+    def work(io):
+        Filter(io)(lambda data: data["a"][0] % 2 == 0)
+"""
 
 
 class Bench:

@@ -1,4 +1,4 @@
-"""Finding prebuilt functions. Those in users' files are found in worker processes: see test_process."""
+"""Finding prebuilt functions. Those in user files are found in worker processes: test_process_failures."""
 
 from __future__ import annotations
 
