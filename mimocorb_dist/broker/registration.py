@@ -31,7 +31,9 @@ class Registration:
     setup
         Name of its setup file.
     setup_hash
-        Hash of what the setup says.
+        Hash of what the setup says, with its configs.
+    yaml_files
+        Names of the setup file and of its config files -> hash of what each says.
     function_files
         File name relative to the setup -> hash of its content.
     versions
@@ -50,6 +52,7 @@ class Registration:
     address: str
     setup: str
     setup_hash: str
+    yaml_files: Mapping[str, str]
     function_files: Mapping[str, str]
     versions: Mapping[str, str]
     clock_s: float
@@ -78,6 +81,7 @@ class Registration:
             address=message.field("address", str),
             setup=message.field("setup", str),
             setup_hash=message.field("setup_hash", str),
+            yaml_files=message.field("yaml_files", dict),
             function_files=message.field("function_files", dict),
             versions=message.field("versions", dict),
             clock_s=message.field("clock_s", float),
@@ -109,16 +113,27 @@ def differences(one: Registration, other: Registration) -> Iterator[str]:
             "install the same on both"
         )
     if one.setup_hash != other.setup_hash:
-        names = one.setup if one.setup == other.setup else f"{one.setup} and {other.setup}"
-        yield f"setup file {names} differs between {both}; copy the right one to both, with its configs"
+        for file in _differing_yaml(one, other):
+            yield f"{file} differs between {both}; copy the right one to both"
         return
-    for file in sorted({*one.function_files, *other.function_files}):
+    for file in sorted({*one.function_files, *other.function_files}, key=str):
         here, there = one.function_files.get(file), other.function_files.get(file)
         if here is None or there is None:
             missing = one.node if here is None else other.node
             yield f"function file {file} is missing on node {missing}; copy it there"
         elif here != there:
             yield f"function file {file} differs between {both}; copy the right one to both"
+
+
+def _differing_yaml(one: Registration, other: Registration) -> list[str]:
+    """Return which of the files that a setup is made of differ, where the setups do."""
+    setups = one.setup if one.setup == other.setup else f"{one.setup} and {other.setup}"
+    # A config file that only one setup names is a difference of the setups.
+    configs = sorted((one.yaml_files.keys() & other.yaml_files.keys()) - {one.setup, other.setup}, key=str)
+    found = [f"config file {file}" for file in configs if one.yaml_files[file] != other.yaml_files[file]]
+    if not found or one.yaml_files.get(one.setup) != other.yaml_files.get(other.setup):
+        found.insert(0, f"setup file {setups}")
+    return found
 
 
 def addresses(

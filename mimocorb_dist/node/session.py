@@ -262,6 +262,7 @@ class NodeSession:
                 "address": self._address,
                 "setup": self._topology.path.name,
                 "setup_hash": self._topology.content_hash(),
+                "yaml_files": self._topology.yaml_files,
                 "function_files": self._topology.function_files(),
                 "versions": software(),
                 "clock_s": time.time(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .content import content_hash
 from .document import read_document
 from .findings import shown
 from .paths import YAML_SUFFIXES, is_file
@@ -25,9 +26,15 @@ class ConfigReader:
         Gets the mistakes.
     folder
         The setup's folder.
+
+    Attributes
+    ----------
+    hashes
+        Name of each file that was read, as in the setup -> hash of what it says.
     """
 
     def __init__(self, findings: Findings, folder: Folder) -> None:
+        self.hashes: dict[str, str] = {}
         self._findings = findings
         self._folder = folder
         self._files: dict[Path, dict[Any, Entry]] = {}
@@ -86,7 +93,10 @@ class ConfigReader:
             )
             return {}
         document = read_document(path, self._folder.show(item.value), self._findings)
-        if document is None or document.value is None:
+        if document is None:
+            return {}
+        self.hashes[item.value] = content_hash(document.plain())
+        if document.value is None:
             return {}
         if not isinstance(document.value, dict):
             what = f"the config file of {label} holds {shown(document.value)}, not a mapping"

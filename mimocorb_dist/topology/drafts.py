@@ -10,6 +10,7 @@ from .model import RunRules
 from .terms import TERMS, Terms
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import numpy as np
@@ -86,7 +87,7 @@ class WorkerDraft:
 
 @dataclass
 class SetupDraft:
-    """A whole setup."""
+    """A whole setup; `config_files` are the files that its configs are read from, each with its hash."""
 
     hosts: HostsDraft
     buffers: dict[str, BufferDraft]
@@ -96,6 +97,7 @@ class SetupDraft:
     dialect: Dialect = "mimoCoRB 2"
     rules: RunRules = field(default_factory=RunRules)
     disk: DiskRules = field(default_factory=DiskRules)
+    config_files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def terms(self) -> Terms:

@@ -12,6 +12,7 @@ from mimocorb_dist.errors import TopologyError
 from .buffers import read_buffers
 from .classic import is_classic, read_classic
 from .configs import ConfigReader
+from .content import content_hash
 from .disk import read_disk
 from .document import read_document
 from .drafts import SetupDraft
@@ -82,9 +83,10 @@ def load(
     if setup is not None:
         check_setup(findings, setup)
         check_configs(findings, setup, absolute.parent, nodes)
-    if setup is None or findings.mistakes:
+    if document is None or setup is None or findings.mistakes:
         raise TopologyError(findings.mistakes, findings.warnings)
-    topology = _build(setup, absolute)
+    yaml_files = {absolute.name: content_hash(document.plain()), **setup.config_files}
+    topology = replace(_build(setup, absolute), yaml_files=yaml_files)
     check_plan(findings, plan(topology), setup)
     if findings.mistakes:
         raise TopologyError(findings.mistakes, findings.warnings)
@@ -106,7 +108,8 @@ def _read_setup(findings: Findings, document: Item, shown_path: Path, path: Path
     _check_top_level(findings, top)
     _check_options(findings, top)
     folder = Folder(path.parent, shown_path.parent)
-    workers = WorkerReader(findings, ConfigReader(findings, folder), folder, top.item("base_config"))
+    configs = ConfigReader(findings, folder)
+    workers = WorkerReader(findings, configs, folder, top.item("base_config"))
     target_directory, target_path = read_target(findings, top, folder, "target_directory")
     return SetupDraft(
         hosts=read_hosts(findings, top),
@@ -115,6 +118,7 @@ def _read_setup(findings: Findings, document: Item, shown_path: Path, path: Path
         target_directory=target_directory,
         target_path=target_path,
         disk=read_disk(findings, top),
+        config_files=configs.hashes,
     )
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from .content import content_hash
 from .disk import DiskRules
 
 if TYPE_CHECKING:
@@ -223,6 +222,9 @@ class Topology:
         How its runs go.
     disk
         How much room disks must have.
+    yaml_files
+        Hash of what each file says that the setup is made of, to name the one that differs between nodes: the
+        setup file by its name, config files as the setup names them.
     """
 
     path: Path
@@ -240,6 +242,7 @@ class Topology:
     dialect: Dialect = "mimoCoRB 2"
     rules: RunRules = field(default_factory=RunRules)
     disk: DiskRules = field(default_factory=DiskRules)
+    yaml_files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def distributed(self) -> bool:
@@ -297,7 +300,7 @@ class Topology:
         Layout and comments do not count. Contents of config files do, those of function files do not.
         """
         # The order counts: that of fields makes the dtype, that of workers the node of a buffer.
-        return hashlib.sha256(json.dumps(self.resolved).encode()).hexdigest()
+        return content_hash(self.resolved)
 
     def function_files(self) -> dict[str, str]:
         """Return the hash of each user file and of the files beside it that it imports.

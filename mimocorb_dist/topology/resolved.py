@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import TYPE_CHECKING, Any
+
+from .content import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,17 +84,5 @@ def _resolved_worker(worker: Worker, draft: WorkerDraft, named: bool) -> dict[st
         if getattr(worker, key):
             values[key] = list(getattr(worker, key))
     values["on_error"] = worker.on_error
-    values["config"] = _plain(worker.config)
+    values["config"] = plain(worker.config)
     return values
-
-
-def _plain(value: Any) -> Any:
-    """Return a config's value as JSON can hold it: dates as texts, keys as texts."""
-    if isinstance(value, dict):
-        return {
-            key if isinstance(key, str) else str(_plain(key)): _plain(element)
-            for key, element in value.items()
-        }
-    if isinstance(value, list):
-        return [_plain(element) for element in value]
-    return value.isoformat() if isinstance(value, date) else value

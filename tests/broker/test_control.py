@@ -10,7 +10,7 @@ from hypothesis.strategies import sampled_from
 
 from mimocorb_dist.broker.control import RunControl
 from mimocorb_dist.broker.effects import MakeRun, Notice, Over, Push
-from mimocorb_dist.broker.registration import Registration
+from mimocorb_dist.broker.registration import Registration, differences
 from mimocorb_dist.broker.state import State
 from mimocorb_dist.errors import RefusedError
 
@@ -25,6 +25,7 @@ def registration(node, **changes):
         "address": "127.0.0.1",
         "setup": "setup.yaml",
         "setup_hash": "abc",
+        "yaml_files": {"setup.yaml": "1", "config/x.yaml": "1"},
         "function_files": {"f.py": "1"},
         "versions": {"mimocorb_dist": "1"},
         "clock_s": 0.0,
@@ -409,6 +410,21 @@ def test_differences_between_nodes_end_the_start_and_name_the_file_and_the_nodes
     assert words in control.reasons[0]
     assert (control.state, control.exit_status) == (State.FAILED, 2)
     assert kinds(control, "daq")[-1] == "abort"
+
+
+@pytest.mark.parametrize(
+    ("yaml_files", "named"),
+    [
+        ({"setup.yaml": "1", "config/x.yaml": "2"}, ["config file config/x.yaml"]),
+        ({"setup.yaml": "2", "config/x.yaml": "1"}, ["setup file setup.yaml"]),
+        ({"setup.yaml": "2", "config/x.yaml": "2"}, ["setup file setup.yaml", "config file config/x.yaml"]),
+        ({"setup.yaml": "2"}, ["setup file setup.yaml"]),
+    ],
+)
+def test_of_setups_that_differ_the_files_are_named_that_do(yaml_files, named):
+    other = registration("filter", setup_hash="other", yaml_files=yaml_files)
+    rest = "differs between nodes daq and filter; copy the right one to both"
+    assert list(differences(registration("daq"), other)) == [f"{file} {rest}" for file in named]
 
 
 def test_the_time_limit_counts_from_the_start_of_the_importers(control):

@@ -48,6 +48,7 @@ def register(client: ControlClient, node: str, setup_hash: str) -> None:
         address="127.0.0.1",
         setup="setup.yaml",
         setup_hash=setup_hash,
+        yaml_files={"setup.yaml": setup_hash},
         function_files={},
         versions={"mimocorb_dist": "1"},
         clock_s=time.time(),

@@ -32,6 +32,7 @@ _REGISTRATION = {
     "address": "127.0.0.1",
     "setup": "setup.yaml",
     "setup_hash": "0" * 64,
+    "yaml_files": {"setup.yaml": "0" * 64},
     "function_files": {"f.py": "0" * 64},
     "versions": {"mimocorb_dist": "0"},
     "clock_s": 1.0,

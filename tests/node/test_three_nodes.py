@@ -126,6 +126,24 @@ def test_a_setup_that_differs_is_named_with_the_nodes(tmp_path):
     assert "setup file setup.yaml differs between nodes" in output
 
 
+def test_a_config_file_that_differs_is_named_with_the_nodes(tmp_path):
+    port = str(free_port())
+    setups = [
+        write_setup(tmp_path / place, f"base_config: c.yaml\n{THREE_NODES}", PORT=port)
+        for place in ("here", "there")
+    ]
+    for count, setup in enumerate(setups):
+        (setup.parent / "c.yaml").write_text(f"count: {count}\n")
+    with contextlib.ExitStack() as stack:
+        runs = [
+            stack.enter_context(Started(setups[node == "filter"], "--node", node))
+            for node in ("storage", "filter")
+        ]
+        output = "".join(run.ends(2) for run in runs)
+    assert "config file c.yaml differs between nodes" in output
+    assert "setup file" not in output
+
+
 def test_two_nodes_of_one_name_are_refused(tmp_path):
     setup, broker = three(tmp_path)
     with started(setup, ("storage",)) as runs:

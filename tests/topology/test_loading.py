@@ -317,6 +317,22 @@ def test_the_content_hash_sees_the_content_only(setup: Callable[[str], Topology]
     assert setup(text).content_hash() != first
 
 
+def test_which_file_of_a_setup_has_changed_is_seen(setup: Callable[[str], Topology], folder: Path) -> None:
+    for name in ("base.yaml", "c.yaml"):
+        (folder / name).write_text("a: 1\n")
+    text = "base_config: base.yaml\n" + SETUP.replace("save: {", "save: {config: [c.yaml, {b: 1}], ")
+    first = setup(text).yaml_files
+    assert set(first) == {"setup.yaml", "base.yaml", "c.yaml"}
+    assert setup("# comment\n" + text).yaml_files == first
+    for name in ("base.yaml", "c.yaml"):
+        (folder / name).write_text("")
+        changed = setup(text).yaml_files
+        assert {file for file in first if changed[file] != first[file]} == {name}
+        (folder / name).write_text("a: 1  # comment\n")
+    changed = setup(text.replace("b: 1", "b: 2")).yaml_files
+    assert {file for file in first if changed[file] != first[file]} == {"setup.yaml"}
+
+
 def test_the_content_hash_does_not_depend_on_the_folder(folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "elsewhere"
     (other / "modules").mkdir(parents=True)

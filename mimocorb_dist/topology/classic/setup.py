@@ -73,7 +73,8 @@ def read_classic(findings: Findings, document: Item, path: Path) -> SetupDraft:
     folder = Folder(Path.cwd(), Path(), "the working directory")
     functions = _read_functions(findings, top)
     main = _read_main(findings, functions.pop(MAIN, None), top)
-    configs = Configs(findings, ConfigReader(findings, folder), top, main)
+    reader = ConfigReader(findings, folder)
+    configs = Configs(findings, reader, top, main)
     max_events, max_time_s = _read_limits(findings, top, main, configs)
     workers = FunctionReader(findings, configs, folder).read(functions)
     target_directory, target_path = read_target(findings, top, folder, "output_directory")
@@ -86,6 +87,7 @@ def read_classic(findings: Findings, document: Item, path: Path) -> SetupDraft:
         target_path=target_path,
         dialect="mimoCoRB 1",
         disk=read_disk(findings, top),
+        config_files=reader.hashes,
         rules=RunRules(
             max_events=max_events,
             max_time_s=max_time_s,

@@ -160,6 +160,17 @@ def test_what_is_compared_between_nodes(setup: Setup, folder: Path) -> None:
     assert list(one.function_files()) == ["modules/user.py"]
 
 
+def test_which_config_file_has_changed_is_seen(setup: Setup, folder: Path) -> None:
+    text = with_main("{config_file: common.yaml}").replace(
+        "fkt_name: find,", "fkt_name: find, config_file: own.yaml,"
+    )
+    first = setup(text).yaml_files
+    assert set(first) == {"setup.yaml", "common.yaml", "own.yaml"}
+    (folder / "own.yaml").write_text("width: 4\n")
+    changed = setup(text).yaml_files
+    assert {file for file in first if changed[file] != first[file]} == {"own.yaml"}
+
+
 def test_nodes(setup: Setup) -> None:
     text = "Nodes: {daq: {}, pc: {}}\nBroker: {node: pc}\n" + SETUP.replace(
         "fkt_name: take", "fkt_name: take, node: daq"
