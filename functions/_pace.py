@@ -13,13 +13,22 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from mimocorb_dist.workers import BufferIO
+
     from ._targets import Batch
 
     # Gives the times in s from each of `count` events to the one before it; may look at their metadata.
     Waits = Callable[[int, NDArray[Any] | None], NDArray[np.float64]]
 
-# A source that is late by more than this does not hurry to catch up: detectors do not either.
+# A source that is late by more than this, being slow itself, does not hurry to catch up.
 _PATIENCE_S = 0.1
+
+
+def random_numbers(io: BufferIO, seed: int | None) -> np.random.Generator:
+    """Return where a process of a worker takes random numbers from: each has its own, also with a seed."""
+    if seed is None or io.number == 0:
+        return np.random.default_rng(seed)
+    return np.random.default_rng([seed, io.number])
 
 
 def uniform(rate_hz: float) -> Waits:
@@ -71,23 +80,24 @@ class Pacer:
     sleep
         Waits for a time in s; may return early.
     clock
-        Time in s that never steps back.
+        Time in s that never steps back: that of an importer (`live_time_s`) stands still in dead time, in
+        which a source brings nothing. That makes random events what theory takes them for: independent of
+        each other in the time in which they are looked for, at the given rate.
     """
 
     waits: Waits
+    clock: Callable[[], float]
     sleep: Callable[[float], None] = time.sleep
-    clock: Callable[[], float] = time.monotonic
     _last_due_s: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._last_due_s = self.clock()
 
     def pace(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """Yield the events of `batches` as they fall due: all together that are due at once.
 
-        The long-term rate is exact, since due times do not depend on how late events were taken. Only when
-        they are late by more than 0.1 s, because the buffer was full, the schedule is moved.
+        The long-term rate by the clock is exact, since due times do not depend on how late events were taken.
+        Only when they are late by more than 0.1 s, because they are made or read too slowly, the schedule is
+        moved.
         """
+        self._last_due_s = self.clock()
         for metadata, data in batches:
             due_s = self._last_due_s + np.cumsum(self.waits(len(data), metadata))
             done = 0

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from mimocorb_dist.errors import DataFileError
 from mimocorb_dist.workers import BatchExporter, BatchImporter
 from mimocorb_dist.workers.synced import SyncedFile
@@ -15,7 +13,7 @@ from . import _mimo
 from ._keys import Choice, DataFile, FieldMap, Flag, Number, OutputName, Repetitions, Text, Whole
 from ._mimo_file import mimoFile  # noqa: F401 (users import it from here)
 from ._output import create_file
-from ._pace import Pacer, as_recorded, poisson, uniform
+from ._pace import Pacer, as_recorded, poisson, random_numbers, uniform
 from ._recordings import open_recording
 from ._settings import Config, Problem, unfit
 from ._targets import Target
@@ -82,7 +80,9 @@ _RATE = "Events per s."
 _DISTRIBUTION = Choice(
     "With `rate`: equal distances, or random (exponential) ones.", "uniform", options=("uniform", "poisson")
 )
-_SEED = Whole("Of the random distances; without it they are different each time.", None)
+_SEED = Whole(
+    "Of the random distances, which differ between processes; without it they are new each time.", None
+)
 
 REPLAY = Config(
     {
@@ -150,11 +150,12 @@ def replay(io: BufferIO) -> None:
             "key out"
         )
     batches = _repeated(path, reader, settings["repeat"])
+    waits = None
     if by_recorded_time:
-        batches = Pacer(as_recorded()).pace(batches)
+        waits = as_recorded()
     elif settings["rate"] is not None:
-        batches = Pacer(_waits(settings)).pace(batches)
-    _bring_in(io, batches, keep_metadata)
+        waits = _waits(io, settings)
+    _bring_in(io, batches, waits, keep_metadata)
 
 
 def _sink_mimo(around: Surroundings) -> str | None:
@@ -181,7 +182,7 @@ def simulate_importer(io: BufferIO) -> None:
     =========  ======
     """
     path = SIMULATE.read(io)["filename"]
-    _bring_in(io, Pacer(as_recorded()).pace(open_recording(path, _target(io))()))
+    _bring_in(io, open_recording(path, _target(io))(), as_recorded())
 
 
 CLOCKED = Config(
@@ -204,8 +205,7 @@ def clocked_importer(io: BufferIO) -> None:
     =========  ======
     """
     settings = CLOCKED.read(io)
-    events = open_recording(settings["filename"], _target(io))()
-    _bring_in(io, Pacer(_waits(settings)).pace(events))
+    _bring_in(io, open_recording(settings["filename"], _target(io))(), _waits(io, settings))
 
 
 def _target(io: BufferIO) -> Target:
@@ -213,11 +213,11 @@ def _target(io: BufferIO) -> Target:
     return Target(example.dtype, example.size)
 
 
-def _waits(settings: Settings) -> Waits:
+def _waits(io: BufferIO, settings: Settings) -> Waits:
     rate_hz = settings["rate"]
     if settings["distribution"] == "uniform":
         return uniform(rate_hz)
-    return poisson(rate_hz, np.random.default_rng(settings["seed"]))
+    return poisson(rate_hz, random_numbers(io, settings["seed"]))
 
 
 def _has_metadata(reader: Reader) -> bool:
@@ -239,6 +239,10 @@ def _repeated(path: Path, reader: Reader, times: int | None) -> Iterator[Batch]:
         played += 1
 
 
-def _bring_in(io: BufferIO, batches: Iterable[Batch], keep_metadata: bool = False) -> None:
+def _bring_in(
+    io: BufferIO, batches: Iterable[Batch], waits: Waits | None, keep_metadata: bool = False
+) -> None:
     importer = BatchImporter(io)
+    if waits is not None:
+        batches = Pacer(waits, importer.live_time_s).pace(batches)
     importer(lambda: ((data, metadata) if keep_metadata else data for metadata, data in batches))

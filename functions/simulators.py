@@ -10,7 +10,7 @@ from mimocorb_dist.workers import BatchImporter
 
 from ._keys import Choice, Field, Number, Whole
 from ._muons.simulation import MuonPulses
-from ._pace import Pacer, poisson, uniform
+from ._pace import Pacer, poisson, random_numbers, uniform
 from ._settings import Config, unfit
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def muons(io: BufferIO) -> None:
     settings = MUONS.read(io)
     channel, events, rate_hz = settings["channel"], settings["events"], settings["rate"]
     detector = MuonPulses(samples=example.size, **{name: settings[name] for name in _DETECTOR})
-    random = np.random.default_rng(settings["seed"])
+    random = random_numbers(io, settings["seed"])
 
     def batches() -> Iterator[Batch]:
         made = 0
@@ -126,5 +126,6 @@ def muons(io: BufferIO) -> None:
     source: Iterable[Batch] = batches()
     if rate_hz is not None:
         uniformly = settings["distribution"] == "uniform"
-        source = Pacer(uniform(rate_hz) if uniformly else poisson(rate_hz, random)).pace(source)
+        waits = uniform(rate_hz) if uniformly else poisson(rate_hz, random)
+        source = Pacer(waits, importer.live_time_s).pace(source)
     importer(lambda: (data for _, data in source))

@@ -70,7 +70,7 @@ class BatchImporter(Source):
         """
         generator = self._generator(ufunc)
         self._begin()
-        counter, dead_s = self.counter, 0.0
+        counter = self.counter
         last = self._booked_s
         try:
             for item in generator:
@@ -81,33 +81,29 @@ class BatchImporter(Source):
                 events = events_for(data, self.write[0])
                 if metadata is not None and metadata.shape != (len(events),):
                     raise Unusable(f"metadata of shape {metadata.shape} were given for {len(events)} events")
-                done, waited, last = self._write(events, metadata, counter, t_data, last)
+                done, last = self._write(events, metadata, counter, t_data, last)
                 counter += done
-                dead_s += waited
-                if done < len(events):
+                if done < len(events) or not self._book(counter, last):
                     break
-                if not self._book(counter, last, dead_s):
-                    break
-                dead_s = 0.0
         except WorkerStop:
             self.logger.info("BatchImporter: its source was interrupted")
         except Exception as error:
             raise self._failure(error, counter) from error
-        self._book(counter, monotonic(), dead_s)
+        self._book(counter, monotonic())
         self._finish(generator)
 
     def _write(
         self, events: Data, given: Metadata | None, counter: int, t_data: float, last: float
-    ) -> tuple[int, float, float]:
+    ) -> tuple[int, float]:
         """Publish events, with metadata if they have any, in as many pieces as there are runs of free slots.
 
         Returns
         -------
         tuple
-            How many were published, how long slots were waited for in s, and the time of the last publishing.
+            How many were published, and the time of the last publishing.
         """
         timestamp = time() - monotonic() + t_data
-        done, waited, ready, held_s = 0, 0.0, t_data, self._unread_s
+        done, ready, held_s = 0, t_data, self._unread_s
         while done < len(events):
             with self.write[0].batch(len(events) - done) as (metadata, data):
                 if len(data) == 0:
@@ -121,11 +117,10 @@ class BatchImporter(Source):
                     metadata[:] = given[done : done + len(data)]
                 as_bytes(data)[...] = as_bytes(events[done : done + len(data)])
                 done += len(data)
-                waited += t_slot - ready
+                self._dead_s += t_slot - ready
             ready = last = monotonic()
             held_s = self._unread_s = self._held_s() if self.write[0].was_held else 0.0
-            waited += held_s
-        return done, waited, last
+        return done, last
 
 
 def _with_metadata(item: Any) -> tuple[Any, Metadata | None]:

@@ -24,7 +24,9 @@ class Source(Template):
     def __init__(self, io: Any, *more: Any) -> None:
         super().__init__(io, *more)
         self.counter = 0
-        self._booked_s = monotonic()
+        self._begun_s = self._booked_s = monotonic()
+        self._dead_s = 0.0  # not booked yet
+        self._stood_s = 0.0  # in all, what was booked as dead time, and what is neither dead nor live
         self._unread_s = 0.0  # how long the source was not read after the last event, for the sink was held
 
     @calls(Calls.SOURCE)
@@ -44,11 +46,23 @@ class Source(Template):
     def _begin(self) -> None:
         super()._begin()
         self.write[0].add_dead_time(0.0, 0.0)  # from now on the ring counts waits
-        self._booked_s = monotonic()
+        self._begun_s = self._booked_s = monotonic()
+        self._stood_s = 0.0
 
-    def _book(self, counter: int, now_s: float, dead_s: float) -> bool:
-        """Book events and dead time since the last booking; return False if the importer is to end."""
+    def live_time_s(self) -> float:
+        """Return for how long the source could be read so far, in s: a clock that stops in dead time.
+
+        It stands still while an event waits for a free slot, and while the sink is held. A simulated source
+        that follows this clock does what a detector does that waits to be read: it brings nothing meanwhile,
+        and what it would have brought does not come later.
+        """
+        return monotonic() - self._begun_s - self._stood_s - self._dead_s
+
+    def _book(self, counter: int, now_s: float) -> bool:
+        """Book events and times since the last booking; return False if the importer is to end."""
+        dead_s, self._dead_s = self._dead_s, 0.0
         self.write[0].add_dead_time(dead_s, max(0.0, now_s - self._booked_s - dead_s))
+        self._stood_s += dead_s
         self._booked_s = now_s
         self.counter = self.io.events = counter
         stop = self.io.stop
@@ -56,12 +70,14 @@ class Source(Template):
         return not (stop.requested or self.write[0].ring.stopping)
 
     def _held_s(self) -> float:
-        """Return how long the sink was held since the last call so that it is dead time, in s.
+        """Take account of how long the sink was held since the last call; return what is dead time, in s.
 
         Other time held is neither dead nor live.
         """
         held = self.write[0].take_held()
         self._booked_s += held.idle_s
+        self._stood_s += held.idle_s
+        self._dead_s += held.dead_s
         return held.dead_s
 
     def _finish(self, generator: Iterator[Any]) -> None:
@@ -112,7 +128,7 @@ class Importer(Source):
         self._begin()
         last = self._booked_s
         epoch = time() - last  # the wall clock may be set during a run; durations must not see it
-        dead_s = held_s = 0.0
+        held_s = 0.0
         try:
             for data in generator:
                 t_data = monotonic()
@@ -131,18 +147,17 @@ class Importer(Source):
                 if not published:
                     break
                 counter += 1
-                dead_s += waited
+                self._dead_s += waited
                 last = monotonic()
                 if last > stop.look_again_s:
                     if writer.was_held:
                         held_s = self._held_s()
-                        dead_s += held_s
-                    if not self._book(counter, last, dead_s):
+                    if not self._book(counter, last):
                         break
-                    dead_s, epoch = 0.0, time() - last
+                    epoch = time() - last
         except WorkerStop:
             self.logger.info("Importer: its source was interrupted")
         except Exception as error:
             raise self._failure(error, counter) from error
-        self._book(counter, monotonic(), dead_s)
+        self._book(counter, monotonic())
         self._finish(generator)

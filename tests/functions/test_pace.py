@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from mimocorb_dist.functions import _mimo
-from mimocorb_dist.functions._pace import Pacer, as_recorded, poisson, uniform
+from mimocorb_dist.functions._pace import Pacer, as_recorded, poisson, random_numbers, uniform
+
+from mimocorb_dist.workers import BufferIO
 
 
 class Clock:
@@ -45,7 +47,7 @@ def times(pacer: Pacer, clock: Clock, source: list, work_s: float = 0.0) -> tupl
 @pytest.mark.parametrize("size", [1, 3, 100])
 def test_uniform_rate(size: int) -> None:
     clock = Clock()
-    when, events = times(Pacer(uniform(50), clock.sleep, clock), clock, batches(20, size))
+    when, events = times(Pacer(uniform(50), clock, clock.sleep), clock, batches(20, size))
     assert events == list(range(20))
     np.testing.assert_allclose(when, np.arange(1, 21) / 50)
 
@@ -53,7 +55,7 @@ def test_uniform_rate(size: int) -> None:
 def test_poisson_distances_are_exponential() -> None:
     clock = Clock()
     when, _ = times(
-        Pacer(poisson(50, np.random.default_rng(1)), clock.sleep, clock), clock, batches(5000, 100)
+        Pacer(poisson(50, np.random.default_rng(1)), clock, clock.sleep), clock, batches(5000, 100)
     )
     waits = np.diff(when)
     assert waits.mean() == pytest.approx(1 / 50, rel=0.05)
@@ -61,23 +63,33 @@ def test_poisson_distances_are_exponential() -> None:
     assert np.median(waits) == pytest.approx(np.log(2) / 50, rel=0.08)
 
 
+def test_processes_of_a_source_have_random_numbers_of_their_own() -> None:
+    def first(number: int, seed: int | None) -> float:
+        return float(random_numbers(BufferIO("source", number=number), seed).random())
+
+    assert first(0, 7) == first(0, 7) == np.random.default_rng(7).random()
+    assert first(1, 7) == first(1, 7)
+    assert len({first(number, 7) for number in range(4)}) == 4
+    assert first(0, None) != first(0, None)
+
+
 def test_recorded_distances_are_kept_and_a_repetition_follows_at_the_usual_distance() -> None:
     clock = Clock()
     stamps = np.array([1000.0, 1000.5, 1002.0, 1002.5])
     source = batches(4, 3, stamps) * 2
-    when, _ = times(Pacer(as_recorded(), clock.sleep, clock), clock, source)
+    when, _ = times(Pacer(as_recorded(), clock, clock.sleep), clock, source)
     np.testing.assert_allclose(when, [0, 0.5, 2.0, 2.5, 3.5, 4.0, 5.5, 6.0])
 
 
 def test_work_does_not_change_the_rate() -> None:
     clock = Clock()
-    when, _ = times(Pacer(uniform(100), clock.sleep, clock), clock, batches(1000, 1), work_s=0.007)
+    when, _ = times(Pacer(uniform(100), clock, clock.sleep), clock, batches(1000, 1), work_s=0.007)
     np.testing.assert_allclose(when, np.arange(1, 1001) / 100)
 
 
 def test_what_is_due_together_comes_together() -> None:
     clock = Clock()
-    pacer = Pacer(uniform(1000), clock.sleep, clock)
+    pacer = Pacer(uniform(1000), clock, clock.sleep)
     sizes = []
     for _, data in pacer.pace(batches(1000, 500)):
         sizes.append(len(data))
@@ -87,7 +99,7 @@ def test_what_is_due_together_comes_together() -> None:
 
 def test_a_stopped_source_goes_on_at_its_rate() -> None:
     clock = Clock()
-    pacer = Pacer(uniform(10), clock.sleep, clock)
+    pacer = Pacer(uniform(10), clock, clock.sleep)
     when = []
     for _, data in pacer.pace(batches(10, 5)):
         when += [round(clock.now_s - 100, 6)] * len(data)

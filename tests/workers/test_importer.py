@@ -81,7 +81,9 @@ def test_time_in_which_the_sink_is_held_is_dead_or_nothing_at_all(bench, dead, m
                 threading.Timer(held_s, raw.resume).start()
             yield np.full((1, 4), number) if many else number
 
-    (BatchImporter if many else Importer)(worker_io(sinks=[raw]))(ufunc)
+    importer = (BatchImporter if many else Importer)(worker_io(sinks=[raw]))
+    importer(ufunc)
+    assert importer.live_time_s() < 0.15, "this clock stands still when nobody looks"
     statistics = raw.statistics()
     assert statistics.live_time_s < 0.15
     assert statistics.dead_time_s == pytest.approx(held_s if dead else 0.0, abs=0.15)
@@ -93,6 +95,29 @@ def test_time_in_which_the_sink_is_held_is_dead_or_nothing_at_all(bench, dead, m
     reader.close()
     # The event that was held had been read before; it is the next one that was not read in time.
     assert bool(shares[2] > 0.9) is dead
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_the_clock_of_a_source_stands_still_while_it_waits_for_a_slot(bench, many):
+    raw = bench.ring(slots=1)
+    clock = []
+    importer = (BatchImporter if many else Importer)(worker_io(sinks=[raw]))
+
+    def ufunc():
+        for number in range(2):
+            yield np.full((1, 4), number) if many else number
+            clock.append(importer.live_time_s())
+
+    thread = threading.Thread(target=importer, args=(ufunc,))
+    thread.start()
+    eventually(lambda: raw.statistics().filled == 1)
+    let_pass(0.3, "the second event waits for the slot of the first one")
+    reader = BufferReader(raw)
+    with reader:
+        pass
+    thread.join()
+    reader.close()
+    assert clock[1] - clock[0] < 0.15
 
 
 def test_a_slow_source_makes_live_time(bench):
