@@ -74,7 +74,7 @@ def test_dead_time_is_right_within_one_percent(tmp_path: Path) -> None:
     outcomes = run(tmp_path, slowly, 1000)
     for chain in slowly:
         outcome = outcomes[chain.name]
-        # Which of two importers that wait gets the next slot is not known, so neither is which event comes when.
+        # Which of two importers that wait gets the next slot is not known, so neither is what comes when.
         tolerance = 0.01 if chain.importers == 1 else 0.03
         check_times(chain, outcome, 0.0, tolerance)
         if chain.exponential:
