@@ -12,6 +12,7 @@ from mimocorb_dist.errors import MimocorbError, RunError, WireError
 from mimocorb_dist.links.ledger import settle
 from mimocorb_dist.topology import WorkerPlan
 
+from .backlogs import Backlogs
 from .crew import Crew, Gone, Phase, Restart, signal_name
 from .jobs import order_for
 from .process import Child
@@ -139,6 +140,7 @@ class Work:
         self._stages_told: set[int] = set()
         self._told_ready = self._told_closed = self._hurried = False
         self._rescue_timer: Timer | None = None
+        self._backlogs = Backlogs()
         self._stalls = Stalls(self._tasks, topology.buffers)
         self._stalled_s: dict[str, float] = {}
         self._meters: dict[int, Any] = {}
@@ -257,6 +259,7 @@ class Work:
         for name, row in workers.items():
             row["cpu_percent"] = cpu_percent.get(name, 0.0)
         rings = self._rings.statistics()
+        self._backlogs.look(rings)
         self._note_stalls(self._stalls.look(workers, rings, time.monotonic()))
         for name, stalled_s in self._stalled_s.items():
             workers[name]["stalled_s"] = stalled_s

@@ -78,8 +78,8 @@ def buffer_books(plan: Plan, reports: Reports) -> dict[str, dict[str, Any]]:
     dict
         Buffer name -> ``node``, ``written``, ``read``, ``waiting`` (written, and neither read nor rescued),
         ``discarded_while_paused``, ``redelivered``, ``rescued``, ``dead_time_s``, ``live_time_s``,
-        ``max_fill``, ``fill``, ``filled``, ``slot_count``, ``paused``, ``ended``, and ``by_worker`` under
-        broadcast.
+        ``max_fill``, ``fill``, ``filled``, ``slot_count``, ``paused``, ``ended``, and under broadcast
+        ``by_worker`` and, once the buffer has been full, ``behind``.
     """
     rings = list(_rings(plan, reports))
     books = {}
@@ -288,7 +288,22 @@ def _buffer_book(plan: Plan, buffer: Buffer, rings: list[_Ring]) -> dict[str, An
             }
             for name, consumer in consumers.items()
         }
+        if behind := _behind(plan, buffer, home, copies):
+            book["behind"] = behind
     return book
+
+
+def _behind(plan: Plan, buffer: Buffer, home: _Ring, copies: list[_Ring]) -> dict[str, float]:
+    """Return how far each worker was behind when the buffer was full: a share of its slots, 0 to 1."""
+    found = dict(home.statistics.get("behind", {}))
+    for group, link in _links_for_nodes(plan, buffer):
+        share = found.pop(group, None)
+        for ring in copies:
+            if share is not None and (ring.node, ring.plan.ring) == (link.to_node, link.target_ring):
+                # If the copy was never full, it is the link, or all of them.
+                there = ring.statistics.get("behind", {})
+                found |= {worker: min(share, there.get(worker, share)) for worker in ring.plan.groups}
+    return found
 
 
 def _max_fill(plan: Plan, rings: list[_Ring]) -> float:

@@ -277,6 +277,8 @@ def _buffer(book: Mapping[str, Any], over: bool) -> dict[str, Any]:
             }
             for name, part in book["by_worker"].items()
         }
+    if "behind" in book:
+        row["behind"] = book["behind"]
     return row
 
 

@@ -79,6 +79,7 @@ def dead_time_share(book: Mapping[str, Any]) -> float | None:
 
 _DEAD_TIME_TOLD = 0.01
 _FULL = 0.99
+_MUCH_BEHIND = 0.5
 
 
 def _bottlenecks(record: Mapping[str, Any]) -> list[str]:
@@ -188,11 +189,19 @@ def _full_ones(
 ) -> list[tuple[str, list[str]]]:
     """Follow full buffers downstream; return them, each with the workers that read it."""
     readers = [name for name, worker in workers.items() if buffer in worker.get("sources", [])]
+    readers = _slow(readers, books[buffer])
     for reader in readers:
         for sink in workers[reader].get("sinks", []):
             if sink in books and books[sink]["max_fill"] >= _FULL:
                 return [(buffer, [reader]), *_full_ones(sink, books, workers)]
     return [(buffer, readers)]
+
+
+def _slow(readers: list[str], book: Mapping[str, Any]) -> list[str]:
+    """Return the readers that kept the slots of a full buffer, where each gets all events; else all."""
+    behind = {reader: float(book.get("behind", {}).get(reader, 0.0)) for reader in readers}
+    most = max(behind.values(), default=0.0)
+    return [reader for reader in readers if behind[reader] >= _MUCH_BEHIND * most]
 
 
 def _buffer_row(book: Mapping[str, Any]) -> list[str]:

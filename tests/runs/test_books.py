@@ -208,6 +208,35 @@ def test_under_broadcast_the_books_balance_for_each_worker(tmp_path):
     assert book["written"] == book["read"] + book["rescued"] == 10
 
 
+@pytest.mark.parametrize(
+    ("at_home", "far_away", "expected"),
+    [
+        (None, None, None),
+        ({"near": 1.0, "to.b": 0.1, "wide": 0.2}, None, {"near": 1.0, "far": 0.1, "other": 0.1, "wide": 0.2}),
+        (
+            {"near": 0.0, "to.b": 1.0, "wide": 0.2},
+            {"far": 0.9, "other": 0.1},
+            {"near": 0.0, "far": 0.9, "other": 0.1, "wide": 0.2},
+        ),
+    ],
+    ids=["never full", "a slow one at home", "one of two behind a link"],
+)
+def test_under_broadcast_it_is_known_who_was_behind_when_a_buffer_was_full(
+    tmp_path, at_home, far_away, expected
+):
+    other = "  other: {node: b, file: f.py, function: save, sources: [raw]}\n"
+    home, copy = ring(10, {"near": 10, "to.b": 10, "wide": 10}), ring(10, {"far": 10, "other": 10})
+    if at_home:
+        home["behind"] = at_home
+    if far_away:
+        copy["behind"] = far_away
+    reports = {"a": node({"raw": home}), "b": node({"raw.in": copy})}
+    book = buffer_books(planned(tmp_path, BROADCAST + other)[1], reports)["raw"]
+    assert book.get("behind") == expected
+    made, end = record(tmp_path, reports, BROADCAST + other)
+    assert made.ended(False, end).to_dict()["buffers"]["raw"].get("behind") == expected
+
+
 def record(tmp_path, reports, text=ONE_NODE, **facts):
     topology, plan = planned(tmp_path, text)
     started = datetime.now().astimezone()

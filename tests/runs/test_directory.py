@@ -219,6 +219,30 @@ def test_the_report_says_whom_importers_waited_for(tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ("behind", "told"),
+    [
+        ({"slow": 0.98, "fast": 0.01, "look": 0.3}, "raw was full: slow could not keep up"),
+        ({"slow": 0.98, "fast": 0.01, "look": 0.9}, "raw was full: slow and look could not keep up"),
+        ({"slow": 0.2, "fast": 0.97, "look": 0.1}, "late was full: save could not keep up"),
+        ({}, "late was full: save could not keep up"),
+    ],
+)
+def test_of_the_readers_of_a_broadcast_buffer_the_slow_ones_are_named(tmp_path, behind, told):
+    raw = CONTENT["buffers"]["raw"] | {"max_fill": 1.0}
+    late = raw | {"live_time_s": 0.0, "dead_time_s": 0.0}
+    workers = {
+        "slow": {"sources": ["raw"]},
+        "fast": {"sources": ["raw"], "sinks": ["late"]},
+        "look": {"sources": ["raw"]},
+        "save": {"sources": ["late"]},
+    }
+    buffers = {"raw": raw | ({"behind": behind} if behind else {}), "late": late}
+    write_record(tmp_path / "run.json", CONTENT | {"buffers": buffers, "setup": {"Workers": workers}})
+    (line,) = [line for line in report(tmp_path).splitlines() if "waited" in line]
+    assert line.endswith(f"for free slots (dead time); {told}")
+
+
 def test_the_report_tells_time_held_from_time_waited(tmp_path):
     def held(since, duration_s):
         time = f"2026-02-03T12:00:{since:02d}.000+01:00"
