@@ -7,6 +7,7 @@ import itertools
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 _numbers = itertools.count(1)
+_DELAY = Path(__file__).with_name("delay.py")
 
 
 def require_namespaces() -> None:
@@ -78,6 +80,65 @@ class Host:
             yield
         finally:
             _run(*self.command("iptables", "-D", "INPUT", *rule))
+
+    @contextlib.contextmanager
+    def unplugged(self) -> Iterator[None]:
+        """Have the cable out: see `pull_cable`."""
+        self.pull_cable()
+        try:
+            yield
+        finally:
+            self.plug_cable()
+
+    @contextlib.contextmanager
+    def silent(self) -> Iterator[None]:
+        """Drop all packets to this host without a word."""
+        self.silence()
+        try:
+            yield
+        finally:
+            self.listen_again()
+
+    @contextlib.contextmanager
+    def narrow(self, megabits_a_second: int) -> Iterator[None]:
+        """Let so little through in each direction; what is too much is dropped."""
+        ends = ((self.switch, self.port), (self.namespace, "eth0"))
+        how = f"rate {megabits_a_second}mbit burst 128kb latency 50ms".split()
+        for namespace, device in ends:
+            _run("tc", "-n", namespace, "qdisc", "add", "dev", device, "root", "tbf", *how)
+        try:
+            yield
+        finally:
+            for namespace, device in ends:
+                _run("tc", "-n", namespace, "qdisc", "delete", "dev", device, "root")
+
+    @contextlib.contextmanager
+    def far_away(self, delay_s: float) -> Iterator[None]:
+        """Let every packet take so long in each direction: a program stands between host and switch."""
+        near, far = f"{self.port}n", f"{self.port}f"
+        _run("ip", "-n", self.switch, "link", "add", near, "type", "veth", "peer", far)
+        try:
+            for device in (near, far):
+                _run("ip", "-n", self.switch, "link", "set", device, "up")
+            _run("ip", "-n", self.switch, "link", "set", far, "master", "br0")
+            program = ["ip", "netns", "exec", self.switch, sys.executable, str(_DELAY)]
+            with subprocess.Popen(
+                [*program, self.port, near, str(delay_s)], stdout=subprocess.PIPE
+            ) as between:
+                try:
+                    assert between.stdout is not None
+                    assert between.stdout.readline() == b"ready\n"
+                    _run("ip", "-n", self.switch, "link", "set", self.port, "nomaster")
+                    yield
+                finally:
+                    between.kill()
+        finally:
+            _run("ip", "-n", self.switch, "link", "set", self.port, "master", "br0")
+            _run("ip", "-n", self.switch, "link", "delete", near)
+
+    def kill_connections(self) -> None:
+        """End all connections of this host, with a reset to the other side."""
+        _run(*self.command("ss", "-K", "-t", "-H", "state", "established"))
 
 
 @contextlib.contextmanager

@@ -123,18 +123,12 @@ def test_real_muons_give_the_same_rows_on_one_host_and_on_three(tmp_path: Path) 
     assert abs(fit["tau_us"] - 2.13) < 0.1
 
 
-@pytest.mark.parametrize(
-    "cuts",
-    [
-        pytest.param(("down", "reset", "silence"), id="each kind once"),
-        pytest.param(
-            ("down", "reset", "silence", "down", "long down"),
-            id="five times",
-            marks=[pytest.mark.fault, pytest.mark.soak],
-        ),
-    ],
-)
-def test_cut_connections_lose_double_and_reorder_nothing(tmp_path: Path, cuts: tuple[str, ...]) -> None:
+CUTS = ("down", "reset", "silence", "down", "long down")
+
+
+@pytest.mark.fault
+@pytest.mark.soak
+def test_cut_connections_lose_double_and_reorder_nothing(tmp_path: Path) -> None:
     """Neither events, nor the order to stop, which is given in the middle of a cut."""
     for name in NAMES:
         write_counting(tmp_path / name, f"security: none{ADDRESSES}")
@@ -146,7 +140,7 @@ def test_cut_connections_lose_double_and_reorder_nothing(tmp_path: Path, cuts: t
             eventually(lambda: arrived(storage) > before + 5000, 20, what)
 
         eventually(lambda: arrived(storage), 60, "the first events")
-        for number, cut in enumerate(cuts):
+        for number, cut in enumerate(CUTS):
             await_more("events between two cuts")
             host = list(hosts.values())[number % 3]
             if cut.endswith("down"):
@@ -167,4 +161,4 @@ def test_cut_connections_lose_double_and_reorder_nothing(tmp_path: Path, cuts: t
         statuses(processes, tmp_path, 60)
     assert_books(only_run(storage))
     record = counted(only_run(storage))
-    assert sum(link["reconnects"] for link in record["links"].values()) >= len(cuts)
+    assert sum(link["reconnects"] for link in record["links"].values()) >= len(CUTS)
