@@ -12,9 +12,7 @@ from .processes import Role, descriptors, processes
 
 SETTLED_S = 20.0
 _NOTES_SHARE = 100
-"""What processes note in shared memory, for those who take their place, grows with what there is to tell: by less
-than so many parts of all.
-"""
+"""What processes note in shared memory grows with what there is to tell: by less than this part of all."""
 _OPENED_LATE = {"send": 7, "view-send": 7}
 """Descriptors that pyzmq opens when a process sends a large message for the first time, maybe late."""
 
