@@ -20,6 +20,7 @@ from mimocorb_dist.wire.letters import Letter, Letters
 from mimocorb_dist.wire.messages import encode
 from mimocorb_dist.wire.sockets import PEER_SILENCE_MS, ControlClient
 
+from .absence import Absence
 from .disk import DiskWatch
 from .papers import Papers
 from .work import Work
@@ -111,6 +112,7 @@ class NodeSession:
         self._asked_s = self._said_s = self._heard_s = 0.0
         self._give_up_s = time.monotonic() + options.wait_s
         self._letters = Letters()
+        self._absence = Absence(self._say)
         self._work: Work | None = None
         self._papers: Papers | None = None
         self._disk: DiskWatch | None = None
@@ -229,6 +231,8 @@ class NodeSession:
 
     def _tick(self) -> None:
         now_s = time.monotonic()
+        if self._work is not None and not self._alone and not self._told_end:
+            self._absence.look(self._broker, now_s - self._heard_s)
         if 1000 * (now_s - self._heard_s) < PEER_SILENCE_MS and not self._can_send():
             self._hung_up = True
         for letter in self._letters.overdue(now_s):
