@@ -248,7 +248,7 @@ class NodeSession:
             self._report()  # another broker will answer that it does not know this node
             if not self._broker_gone:
                 self._broker_gone = True
-                self._terminal.say(f"{self._me}the broker at {self._broker} has gone; waiting for it")
+                self._say(f"the broker at {self._broker} has gone; waiting for it")
         else:
             self._go_alone(f"the broker at {self._broker} has been silent for {self._patience_s:g} s")
         if self._work is None and not self._over and now_s > self._give_up_s:
@@ -278,9 +278,7 @@ class NodeSession:
             self._said_s = now_s
         elif now_s - self._said_s > SAY_EVERY_S:
             self._said_s = now_s
-            self._terminal.say(
-                f"{self._me}waiting for the broker at {self._broker} (node {self._topology.broker_node})"
-            )
+            self._say(f"waiting for the broker at {self._broker} (node {self._topology.broker_node})")
 
     def _give_up(self) -> None:
         waited = f"after {self._options.wait_s:g} s"
@@ -396,9 +394,8 @@ class NodeSession:
         """Make directories and rings, and start all processes."""
         self._run_id = message.field("run_id", str)
         try:
-            run = join_run_directory(
-                self._topology.target_directory, message.field("name", str), self._run_id
-            )
+            target = self._topology.target_directory
+            run = join_run_directory(target, message.field("name", str), self._run_id)
             has_broker = self.name == self._topology.broker_node
             self._keeper = has_broker or not run.shared
             self._run = run
