@@ -24,6 +24,7 @@ GRACE_S = 3.0
 # Every process that a test starts, and all that those start, inherit this mark: so they are found even when
 # their parent is gone, and what other test runs on the same machine do is left alone.
 MARK = f"MIMOCORB_TEST_SESSION={uuid.uuid4().hex}"
+_MARK = MARK.encode()
 os.environ.update([MARK.split("=", 1)])
 
 
@@ -55,17 +56,32 @@ class Holdings:
         )
 
 
+# Every test looks twice: this must cost little on machines with many processes.
+
+
 def _marked(pid: str) -> bool:
     try:
-        return MARK.encode() in Path("/proc", pid, "environ").read_bytes().split(b"\0")
+        with open(f"/proc/{pid}/environ", "rb", buffering=0) as environment:
+            return _MARK in environment.read()
     except OSError:  # it has ended, or belongs to somebody else
         return False
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    try:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/children", "rb", buffering=0) as children:
+                for child in map(int, children.read().split()):
+                    yield child
+                    yield from _descendants(child)
+    except (FileNotFoundError, ProcessLookupError):  # it, or one of its threads, has ended
+        return
 
 
 def _processes() -> frozenset[tuple[int, str]]:
     multiprocessing.active_children()  # waits for children of multiprocessing that have ended
     pids = {int(name) for name in os.listdir("/proc") if name.isdigit() and _marked(name)}
-    pids |= {child.pid for child in psutil.Process().children(recursive=True)}
+    pids |= set(_descendants(os.getpid()))
     found = set()
     for pid in pids - {os.getpid()}:
         try:
