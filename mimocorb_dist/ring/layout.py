@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -25,13 +25,16 @@ METADATA_DTYPE = np.dtype([("counter", np.int64), ("timestamp", np.float64), ("d
 """The metadata of an event: its number, the time in s since 1970, and the share of time lost before it."""
 
 MAGIC = int.from_bytes(b"mimoring", "little")
-VERSION = 2
+VERSION = 3
 MAX_SLOTS = 1 << 16
 MAX_MEMBERS = 256
 MAX_GROUPS = 64
 _PAGE = 4096
 _SPEC_BYTES = 60 * 1024
 _WORD = 8
+
+WhenFull = Literal["block", "drop_new", "drop_old"]
+"""What a writer does that finds no free slot: see `BufferSpec`."""
 
 
 class Header(IntEnum):
@@ -53,6 +56,7 @@ class Header(IntEnum):
     SPEC_LENGTH = 14
     CLAIM_LIMIT = 15  # total of claims at which no event is left; under the writers' lock
     SPARE = 16  # tokens in the queue of spare slots; under the writers' lock
+    RETIRED_REFUSED = 17  # as the other RETIRED_...
 
 
 class Pause(IntEnum):
@@ -94,6 +98,7 @@ class Member(IntEnum):
     DEAD_NS = 5
     LIVE_NS = 6
     WAITS_SINCE_NS = 7  # since when a source has waited for a free slot, which is dead time; 0: it does not
+    REFUSED = 8  # events that were not written, for there was no slot, and writers do not wait
 
 
 MEMBER_WORDS = 16
@@ -135,6 +140,10 @@ class BufferSpec:
     groups
         Names of the reader groups. Each event goes to one reader of each group. Without any group
         events are free again as soon as they are written, and can only be observed.
+    when_full
+        What a writer does that finds no free slot: ``block``: it waits for one. ``drop_new``: it drops the
+        event that it has. ``drop_old``: it gives up the oldest event that nobody reads just now, for those
+        groups that have not taken it; if there is none, it drops its own.
     """
 
     name: str
@@ -142,6 +151,7 @@ class BufferSpec:
     data_length: int
     data_dtype: np.dtype[Any]
     groups: tuple[str, ...] = ("readers",)
+    when_full: WhenFull = "block"
 
     def __post_init__(self) -> None:
         if not 1 <= self.slot_count <= MAX_SLOTS:
@@ -154,6 +164,11 @@ class BufferSpec:
             )
         if len(self.groups) > MAX_GROUPS or len(set(self.groups)) != len(self.groups):
             raise RingError(f"buffer {self.name}: reader groups must be different, and at most {MAX_GROUPS}")
+        if self.when_full not in get_args(WhenFull):
+            raise RingError(
+                f"buffer {self.name}: when_full is {self.when_full!r}; "
+                f"choose one of {', '.join(get_args(WhenFull))}"
+            )
 
     @property
     def data_bytes(self) -> int:
@@ -175,6 +190,7 @@ class BufferSpec:
                 "data_length": self.data_length,
                 "data_dtype": np.lib.format.dtype_to_descr(self.data_dtype),
                 "groups": list(self.groups),
+                "when_full": self.when_full,
             }
         )
 
@@ -188,6 +204,7 @@ class BufferSpec:
             data_length=values["data_length"],
             data_dtype=np.lib.format.descr_to_dtype(_descr(values["data_dtype"])),
             groups=tuple(values["groups"]),
+            when_full=values["when_full"],
         )
 
 
@@ -209,7 +226,7 @@ class Layout:
 
     COLUMNS = ("claimed", "written", "writer", "published")
     """Columns of the slot table; each reader group has those of `GROUP_COLUMNS` besides."""
-    GROUP_COLUMNS = ("taken", "released", "reader", "queue")
+    GROUP_COLUMNS = ("taken", "released", "reader", "given_up", "queue")
     SPEC_OFFSET = _PAGE
 
     def __init__(self, spec: BufferSpec) -> None:

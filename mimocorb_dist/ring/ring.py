@@ -30,7 +30,7 @@ from .layout import (
 )
 from .statistics import BufferStatistics, Recovery
 from .table import GIVEN_BACK, SlotTable
-from .tokens import MAX_TOKENS, WAKE, TokenQueue, pack_token
+from .tokens import MAX_TOKENS, SLOT_MASK, WAKE, TokenQueue, pack_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -181,6 +181,7 @@ class Ring:
         closed = rows[:, Member.CLOSED] > 0
         released = {name: int(group.all_released.sum()) for name, group in self._named_groups()}
         rescued = {name: int(group.words[Group.RESCUED]) for name, group in self._named_groups()}
+        given_up = {name: int(group.all_given_up.sum()) for name, group in self._named_groups()}
         written = table.written_total()  # after `released`: never more read than written
         filled = table.filled()
         now_ns = time.monotonic_ns()
@@ -191,8 +192,10 @@ class Ring:
             name=self.name,
             slot_count=self.slot_count,
             written=written,
-            read={name: released[name] - rescued[name] for name in released},
+            read={name: max(0, released[name] - rescued[name] - given_up[name]) for name in released},
             rescued=rescued,
+            given_up=given_up,
+            refused=int(rows[:, Member.REFUSED].sum()) + header[Header.RETIRED_REFUSED],
             undelivered={name: written - released[name] for name in released},
             redelivered=sum(int(group.words[Group.REDELIVERED]) for group in table.groups),
             filled=filled,
@@ -395,7 +398,7 @@ class Ring:
             while limit is None or limit > 0:
                 with queue:
                     self.line_up(index)
-                    reader = columns.reader[columns.queue[0]]
+                    reader = columns.reader[columns.queue[0] & SLOT_MASK]
                     slots = self.table.claim_queued(columns, 1, member)
                 if not slots:
                     return
@@ -517,6 +520,7 @@ class Ring:
         """Make ready again what a reader had taken, and line up all that is ready in the right order."""
         columns, queue = self.table.groups[index], self.ready[index]
         with queue:
+            self.table.finish_giving_up(columns, member)
             count = self.table.give_back_taken(columns, member)
             self.line_up(index)
         return count
@@ -530,6 +534,7 @@ class Ring:
                 self.members[row + Member.WAITS_SINCE_NS] = 0
             for counter, total in (
                 (Member.DISCARDED, Header.RETIRED_DISCARDED),
+                (Member.REFUSED, Header.RETIRED_REFUSED),
                 (Member.DEAD_NS, Header.RETIRED_DEAD_NS),
                 (Member.LIVE_NS, Header.RETIRED_LIVE_NS),
             ):

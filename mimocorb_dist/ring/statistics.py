@@ -22,13 +22,18 @@ class BufferStatistics:
     written
         Events published since the start.
     read
-        Events released by each reader group, without those rescued.
+        Events released by each reader group, without those rescued or given up.
     rescued
         Events taken out of each reader group's stream to be kept in a file.
+    given_up
+        Events that were published, and given up for newer ones before the reader group took them.
+    refused
+        Events that were not published, for there was no slot, and writers of the buffer do not wait.
     undelivered
         Events published that each reader group has not released yet.
     redelivered
-        Events that are delivered again because their reader died or gave them back; without those rescued.
+        Events that are to be delivered again because their reader died or gave them back; without those
+        rescued.
     filled
         Slots that hold an event some group has not released.
     fill
@@ -54,6 +59,8 @@ class BufferStatistics:
     written: int
     read: dict[str, int]
     rescued: dict[str, int]
+    given_up: dict[str, int]
+    refused: int
     undelivered: dict[str, int]
     redelivered: int
     filled: int

@@ -10,13 +10,19 @@ each reader group how often it was taken and released. A slot is
 
 Each step is one store of one number, so a process that dies between any two instructions leaves one of these
 states. Who claimed and who took a slot stands beside it, so that the slots of a dead process can be found.
-The sums of the columns are the books of the ring: events written, taken and released, right at any moment.
+The sums of the columns are the books of the ring: events written, taken, released and given up, right at any
+moment.
 
 When a slot was published stands beside it, too: that is the order of the events, also after a death. From the
 moment when the slot's next event is begun it is 0, so that an observer sees whether its copy is whole; a slot
 that is claimed and not yet begun still shows its last event.
 
 Claims happen under a lock of the side that claims. Publishing and releasing need none.
+
+A writer that does not wait for readers gives up the oldest event that nobody reads just now: under all locks
+it takes the event from each group that has it still to come, counts it as given up, releases it, and claims
+the slot. From the moment when it is taken it is given up, also if the writer dies: the `reader` column
+then says so, and whether the count will be odd or even when this one is in it. So it is counted once.
 
 A token carries a slot and its count of writings, and is made when the slot has become free or ready at that
 count. It leaves that state only by a claim, which raises `claimed` or `taken`: so one comparison tells
@@ -61,6 +67,10 @@ STORES_MAY_PASS = os.uname().machine not in ("x86_64", "AMD64", "i686")
 
 GIVEN_BACK = 1 << 32
 """Stands in the `reader` column of a ready slot that counts as redelivered."""
+GIVING_UP = 1 << 33
+"""Stands in the `reader` column, beside the member, of a slot whose event is being given up."""
+_ODD_BIT = 34
+"""Beside it: whether the slot's count of events given up will be odd."""
 _WORTH_A_RUN = 16 * TOKEN_BYTES
 """From so many tokens on, claiming slots that lie together at once costs less than one after the other."""
 
@@ -73,6 +83,7 @@ class GroupColumns:
         self.taken, self.all_taken = _column(memory, layout.column_offset("taken", index), count)
         self.released, self.all_released = _column(memory, layout.column_offset("released", index), count)
         self.reader, self.all_reader = _column(memory, layout.column_offset("reader", index), count)
+        self.given_up, self.all_given_up = _column(memory, layout.column_offset("given_up", index), count)
         self.queue, self.all_queue = _column(memory, layout.column_offset("queue", index), count)
         self.words, _ = _column(memory, layout.groups_offset + index * GROUP_WORDS * 8, GROUP_WORDS)
 
@@ -164,6 +175,31 @@ class SlotTable:
         self.claimed[slot] = generation
         return generation << SLOT_BITS | slot
 
+    def claim_oldest(self, limit: int, member: int) -> Sequence[int]:
+        """Claim for writing the slots of the oldest events that nobody reads just now.
+
+        The events are given up for the groups that have not taken them; free slots that are not in a queue
+        come before. Under the writers' lock and those of all groups.
+        """
+        idle = self.all_claimed == self.all_written
+        for group in self.groups:
+            idle &= group.all_taken == group.all_released
+        slots = np.flatnonzero(idle)
+        if len(slots) > limit:
+            published = self.all_published[slots]
+            oldest = [published.argmin()] if limit == 1 else published.argsort(kind="stable")[:limit]
+            slots = slots[oldest]
+        for group in self.groups:
+            self._give_up(group, slots[group.all_taken[slots] < self.all_written[slots]], member)
+        return self.claim_free(self._tokens(self.all_written, slots).tobytes(), member)
+
+    def _give_up(self, group: GroupColumns, slots: Slots, member: int) -> None:
+        counts = group.all_given_up[slots] + _ONE
+        group.all_reader[slots] = (counts & _ONE) << np.uint64(_ODD_BIT) | np.uint64(GIVING_UP | member)
+        group.all_taken[slots] = self.all_written[slots]
+        group.all_given_up[slots] = counts
+        group.all_released[slots] = group.all_taken[slots]
+
     # Readers.
 
     def claim_ready(self, group: GroupColumns, tokens: bytes, member: int) -> Sequence[int]:
@@ -190,11 +226,12 @@ class SlotTable:
         slots: list[int] = []
         head, tail = group.words[Group.HEAD], group.words[Group.TAIL]
         while head < tail and len(slots) < limit:
-            slot = group.queue[head]
+            token = group.queue[head]
             head += 1
-            if group.taken[slot] < self.written[slot]:
+            slot, generation = token & SLOT_MASK, token >> SLOT_BITS
+            if group.taken[slot] < generation:
                 group.reader[slot] = member
-                group.taken[slot] = self.written[slot]
+                group.taken[slot] = generation
                 slots.append(slot)
         group.words[Group.HEAD] = head
         return slots
@@ -239,6 +276,17 @@ class SlotTable:
             free &= group.all_released == self.all_written
         return self._tokens(self.all_written, np.flatnonzero(free))
 
+    def finish_giving_up(self, group: GroupColumns, member: int) -> None:
+        """Bring to an end what a dead writer was giving up. Under the group's lock."""
+        odd = np.uint64(1 << _ODD_BIT)
+        slots = np.flatnonzero(
+            ((group.all_reader & ~odd) == (GIVING_UP | member)) & (group.all_taken > group.all_released)
+        )
+        will_be_odd = (group.all_reader[slots] & odd) != 0
+        uncounted = slots[((group.all_given_up[slots] & _ONE) != 0) != will_be_odd]
+        group.all_given_up[uncounted] += _ONE
+        group.all_released[slots] = group.all_taken[slots]
+
     def give_back_taken(self, group: GroupColumns, member: int) -> int:
         """Do the same as `give_back` for all that a member has taken; return how many slots."""
         slots = np.flatnonzero((group.all_reader == member) & (group.all_taken > group.all_released))
@@ -257,7 +305,7 @@ class SlotTable:
         slots = slots[np.argsort(self.all_published[slots], kind="stable")]
         group.words[Group.HEAD] = 0
         group.words[Group.TAIL] = 0
-        group.all_queue[: len(slots)] = slots
+        group.all_queue[: len(slots)] = self._tokens(self.all_written, slots)
         group.words[Group.TAIL] = len(slots)
 
     # Books.

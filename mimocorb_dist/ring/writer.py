@@ -31,9 +31,12 @@ _BYTE = np.dtype(np.uint8)
 _PAUSED, _LATEST = int(Header.PAUSED), int(Header.LATEST)
 _EVENTS_LEFT, _MAX_FILLED = int(Header.EVENTS_LEFT), int(Header.MAX_FILLED)
 _SPARE = int(Header.SPARE)
+_SCRATCH = -2
+"""In place of a slot: the event goes to nowhere, for the ring is full."""
 _WAITS_SINCE_NS = int(Member.WAITS_SINCE_NS)
 _MOST_KEPT_BACK = 64
 _CLAIMS_A_LOOK = 256
+_STALE_TOKENS = 64
 _METADATA_BYTES = METADATA_DTYPE.itemsize
 _pack_metadata = struct.Struct("=qdd").pack_into
 
@@ -46,6 +49,9 @@ class BufferWriter(Interface):
     ``with writer as (metadata, data)`` waits for a free slot, gives views of its metadata, shape (1,), and
     data, shape (data_length,), and publishes it at the end of the block. If the block raises, nothing is
     published.
+
+    In a ring whose `when_full` is not ``block`` writing never waits for a slot. What finds none is counted as
+    refused; blocks then get room that nobody looks at.
 
     Parameters
     ----------
@@ -82,6 +88,8 @@ class BufferWriter(Interface):
         self._is_source = False
         self._held = Held()
         self.was_held = False
+        self._waits = ring.spec.when_full == "block"
+        self._gives_up = ring.spec.when_full == "drop_old"
         self._pace = Pace(ring.slot_count)
         # The event published last must outlive some others, for the sake of observers.
         self._kept_back = min(ring.slot_count // 8, _MOST_KEPT_BACK)
@@ -95,11 +103,16 @@ class BufferWriter(Interface):
     # Single events.
 
     def __enter__(self) -> Batch:
-        if not self._ahead and not self.wait():
-            raise RingError(
-                f"buffer {self.name}: the event limit of the run is reached; "
-                "ask `ring.limit_reached` before writing"
-            )
+        if not self._ahead:
+            if not self.wait():
+                raise RingError(
+                    f"buffer {self.name}: the event limit of the run is reached; "
+                    "ask `ring.limit_reached` before writing"
+                )
+            if not self._ahead:
+                self._slot = _SCRATCH
+                metadata, data = self._scratch(1)
+                return metadata, data[0]
         self._slot = slot = self._ahead.pop()
         self._table.begin(slot)
         return self._views[slot] or self._view(slot)
@@ -108,7 +121,9 @@ class BufferWriter(Interface):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         slot, self._slot = self._slot, -1
-        if slot < 0:  # it was the parent's of a process forked in the block
+        if slot < 0:  # if not scratch, it was the parent's of a process forked in the block
+            if slot == _SCRATCH and kind is None:
+                self.refuse(1)
             return
         if kind is not None:
             self._ahead.append(slot)  # still claimed, and used for the next event
@@ -135,8 +150,8 @@ class BufferWriter(Interface):
             False if the event limit of the run is reached: the event is not published.
         """
         ahead = self._ahead
-        if not ahead and not self.wait():
-            return False
+        if not ahead and not self._claim_one():
+            return self._refuses(1)
         slot = ahead[-1]
         self._published[slot] = 0  # as `SlotTable.begin` does it
         if STORES_MAY_PASS:
@@ -150,7 +165,7 @@ class BufferWriter(Interface):
         return True
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait until there is a slot for the next event.
+        """Wait until there is a slot for the next event, or it is clear that there will be none.
 
         Parameters
         ----------
@@ -161,7 +176,12 @@ class BufferWriter(Interface):
         -------
         bool
             False after the time-out, or when the event limit of the run is reached (`ring.limit_reached`).
+            True, too, if there is no slot and the ring's writers do not wait for one.
         """
+        return self._claim_one(timeout_s) or not (self._waits or self.ring.limit_reached)
+
+    def _claim_one(self, timeout_s: float | None = None) -> bool:
+        """Have a slot for the next event, if that can be."""
         if not self._ahead:
             self._ahead[:] = reversed(self._claim(1, timeout_s))
         return bool(self._ahead)
@@ -169,8 +189,8 @@ class BufferWriter(Interface):
     def copy(self, metadata: npt.NDArray[np.void], data: npt.NDArray[Any]) -> bool:
         """Do as `put` does, with the metadata of an event, shape (1,)."""
         ahead = self._ahead
-        if not ahead and not self.wait():
-            return False
+        if not ahead and not self._claim_one():
+            return self._refuses(1)
         slot = ahead[-1]
         self._table.begin(slot)
         self._store(slot, data)
@@ -220,11 +240,14 @@ class BufferWriter(Interface):
         """Give metadata, shape (k,), and data, shape (k, data_length), of k <= `limit` free slots.
 
         They lie together. All of them are published at the end of the block; if it raises, none. At the
-        event limit of the run k is 0.
+        event limit of the run k is 0. If there is no slot, and the ring's writers do not wait for one, the
+        arrays are not the ring's, and what is written to them counts as refused.
         """
         run = self.reserve(limit)
         if run is None:
-            yield self.ring.all_metadata[:0], self.ring.all_data[:0]
+            count = 0 if self._waits or self.ring.limit_reached else min(limit, self._pace.batch_share)
+            yield self._scratch(count)
+            self.refuse(count)
             return
         try:
             yield run.metadata, run.data
@@ -253,7 +276,7 @@ class BufferWriter(Interface):
         Returns
         -------
         int
-            How many were published: fewer than wanted only at the event limit of the run.
+            How many were published or refused: fewer than wanted only at the event limit of the run.
 
         Raises
         ------
@@ -270,7 +293,7 @@ class BufferWriter(Interface):
         while done < total:
             slots = self._reserve_many(total - done)
             if slots is None:
-                break
+                return total if self._refuses(total - done) else done
             part = (
                 slice(done, done + _length(slots)) if index is None else index[done : done + _length(slots)]
             )
@@ -310,7 +333,8 @@ class BufferWriter(Interface):
         Returns
         -------
         Run or None
-            None after the time-out, or when the event limit of the run is reached (`ring.limit_reached`).
+            None after the time-out, or when the event limit of the run is reached (`ring.limit_reached`); in
+            a ring whose writers do not wait also at once: then call `refuse`.
         """
         run = self.claim(limit, timeout_s)
         if run is not None:
@@ -353,6 +377,25 @@ class BufferWriter(Interface):
         kept = range(slots.start, slots.stop) if isinstance(slots, slice) else slots.tolist()
         self._ahead.extend(reversed(kept))
         return len(kept)
+
+    def refuse(self, count: int) -> None:
+        """Count events as refused, for which there was no slot; in a pause as discarded."""
+        if self._pid != os.getpid():
+            self._join()
+        paused = self._header[_PAUSED] and self._discards()
+        counter = Member.DISCARDED if paused else Member.REFUSED
+        self.ring.members[self._member * MEMBER_WORDS + counter] += count
+
+    def _refuses(self, count: int) -> bool:
+        """Count events as refused for which there was no slot; False at the event limit of the run."""
+        if self._waits or self.ring.limit_reached:
+            return False
+        self.refuse(count)
+        return True
+
+    def _scratch(self, count: int) -> Batch:
+        """Return room for events that will not be published."""
+        return np.zeros(count, METADATA_DTYPE), np.zeros((count, self.ring.data_length), self._dtype)
 
     def fileno(self) -> int:
         """File descriptor that is readable when there may be free slots."""
@@ -451,11 +494,15 @@ class BufferWriter(Interface):
                 if left == 0:
                     break
                 slots = self._take_tokens(min(count, left))
+                if not slots and self._gives_up:
+                    slots = self._take_oldest(min(count, limit, left))
                 if left != UNLIMITED:
                     header[_EVENTS_LEFT] = left - len(slots)
             if slots:
                 break
             header[_MAX_FILLED] = self.slot_count
+            if not self._waits:
+                break
             if deadline_s is not None:
                 timeout_s = deadline_s - time.monotonic()
                 if timeout_s <= 0:
@@ -493,6 +540,20 @@ class BufferWriter(Interface):
         while not slots and self._header[_SPARE] and (tokens := self.ring.spare.pop(count)):
             self._header[_SPARE] -= min(len(tokens) // TOKEN_BYTES, self._header[_SPARE])
             slots = self._table.claim_free(tokens, self._member)
+        return slots
+
+    def _take_oldest(self, count: int) -> Sequence[int]:
+        """Claim the slots of the oldest events that nobody reads just now. Under the writers' lock."""
+        ring = self.ring
+        ring.header[_MAX_FILLED] = self.slot_count
+        with contextlib.ExitStack() as locks:
+            for queue in ring.ready:
+                locks.enter_context(queue)
+            slots = self._table.claim_oldest(count, self._member)
+            for index, queue in enumerate(ring.ready):
+                # Tokens of events that were given up lie there until readers come, and the queue is finite.
+                if queue.waiting() > self.slot_count // 2 + _STALE_TOKENS:
+                    ring.line_up(index)
         return slots
 
     def _set_aside(self, count: int) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _TABLES_BYTES = 100 * 1024
 _METADATA_BYTES = 24
 _COLUMN_BYTES = 8
-_COLUMNS, _GROUP_COLUMNS = 4, 4
+_COLUMNS, _GROUP_COLUMNS = 4, 5
 
 
 def ring_bytes(ring: RingPlan) -> int:

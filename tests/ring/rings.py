@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from mimocorb_dist.ring.layout import WhenFull
     from mimocorb_dist.ring.tokens import TokenQueue
 
 FIELD = np.dtype([("value", np.int64)])
@@ -26,9 +27,10 @@ def make_ring(
     groups: tuple[str, ...] = ("readers",),
     writers: int = 1,
     name: str = "raw",
+    when_full: WhenFull = "block",
 ) -> Ring:
     """Make a ring whose events are `data_length` equal numbers."""
-    spec = BufferSpec(name, slot_count, data_length, FIELD, groups)
+    spec = BufferSpec(name, slot_count, data_length, FIELD, groups, when_full)
     return Ring.create(directory, spec, expected_writers=writers)
 
 

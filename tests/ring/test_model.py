@@ -18,12 +18,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
+import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-import mimocorb_dist.ring
-from mimocorb_dist.ring import BufferObserver, BufferReader, BufferWriter, EndOfStream, Ring, Run
+import mimocorb_dist.ring.writer
+from mimocorb_dist.ring import (
+    METADATA_DTYPE,
+    BufferObserver,
+    BufferReader,
+    BufferWriter,
+    EndOfStream,
+    Ring,
+    Run,
+)
 from mimocorb_dist.ring.interface import Pace
 from mimocorb_dist.ring.layout import Header
 from mimocorb_dist.ring.runtime import runtime_root
@@ -33,6 +42,8 @@ from tests.ring.rings import check_table, checked_counter, claimable_slots, make
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
+
+    from mimocorb_dist.ring.layout import WhenFull
 
 _RING_FILES = str(Path(mimocorb_dist.ring.__file__).parent)
 LENGTH = 2
@@ -91,11 +102,15 @@ class RingMachine(RuleBasedStateMachine):
         groups=st.sampled_from([(), ("one",), ("one",), ("one", "two"), ("one", "two", "three")]),
         ahead=st.integers(1, 4),
         limit=st.sampled_from([None, None, None, 1, 20]),
+        when_full=st.sampled_from(["block", "block", "drop_new", "drop_old", "drop_old"]),
     )
-    def make(self, slot_count: int, groups: tuple[str, ...], ahead: int, limit: int | None) -> None:
+    def make(
+        self, slot_count: int, groups: tuple[str, ...], ahead: int, limit: int | None, when_full: WhenFull
+    ) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="ringtest-", dir=runtime_root()))
         self.pid = 1 << 23  # above those that the kernel gives
         self.patches = [
+            mock.patch.object(mimocorb_dist.ring.writer, "_STALE_TOKENS", 0),
             mock.patch.object(os, "getpid", self.current_pid),
             mock.patch.object(
                 Pace,
@@ -106,8 +121,12 @@ class RingMachine(RuleBasedStateMachine):
         for patch in self.patches:
             patch.start()
         self.next_pid = self.pid + 1
-        self.ring = make_ring(self.directory, slot_count, LENGTH, groups, writers=1000)
+        self.ring = make_ring(self.directory, slot_count, LENGTH, groups, writers=1000, when_full=when_full)
         self.groups = groups
+        self.drops = when_full != "block"
+        self.refused = 0
+        self.given_up: dict[str, set[int]] = {group: set() for group in groups}
+        self.given_up_counts = self.counts_given_up()
         self.rings: list[Ring] = []
         self.writers: list[Member] = []
         self.readers: list[Member] = []
@@ -166,7 +185,7 @@ class RingMachine(RuleBasedStateMachine):
     @rule(data=st.data(), limit=st.integers(1, 200))
     def reserve(self, data: st.DataObject, limit: int) -> None:
         writer = data.draw(st.sampled_from(self.writers))
-        run = self.act(writer, lambda: writer.end.reserve(limit, timeout_s=0))
+        run = self.reserve_by(writer, limit)
         if run is not None:
             assert 1 <= run.count <= limit
             run.data["value"] = -1  # what is half written
@@ -194,14 +213,105 @@ class RingMachine(RuleBasedStateMachine):
         self.write_by(data.draw(st.sampled_from([w for w in self.writers if not w.runs])), way)
 
     def write_by(self, writer: Member, way: str) -> None:
-        run = self.act(writer, lambda: writer.end.reserve(1, timeout_s=0))
-        if run is None:  # it would wait
+        run = self.reserve_by(writer, 1)
+        if run is None and not self.refuses:  # it would wait
             return
-        self.act(writer, lambda: writer.end.abandon(run))
+        if run is not None:
+            self.act(writer, lambda: writer.end.abandon(run))
         event = self.new_event(writer)
         self.act(writer, lambda: self.write_in_some_way(writer, event, way))
-        if way != "failing block":
+        if way == "failing block":
+            return
+        if run is not None:
             self.note_published([event])
+        else:
+            self.note_refused(1)
+
+    @precondition(lambda self: any(not writer.runs for writer in self.writers))
+    @rule(data=st.data(), count=st.integers(1, 20), way=st.sampled_from(["batch", "arrays"]))
+    def write_together(self, data: st.DataObject, count: int, way: str) -> None:
+        """Write events as a batch or as arrays, where that does not wait."""
+        writer = data.draw(st.sampled_from([writer for writer in self.writers if not writer.runs]))
+        run = self.reserve_by(writer, count)
+        if run is None and not self.refuses:
+            return
+        if run is not None:
+            count = run.count
+            self.act(writer, lambda: writer.end.abandon(run))
+        events = [self.new_event(writer) for _ in range(count)]
+        metadata = np.array([(k, k * 0.5, k * 0.25) for k in events], METADATA_DTYPE)
+        payloads = np.stack([payload(k, LENGTH) for k in events])
+
+        def write_batch() -> None:
+            nonlocal count
+            with writer.end.batch(count) as (heads, rows):
+                count = len(rows)
+                heads[:], rows[:] = metadata[:count], payloads[:count]
+
+        def write_arrays() -> None:
+            assert writer.end.write(payloads, metadata) == count
+
+        self.act(writer, write_batch if way == "batch" else write_arrays)
+        if run is not None:
+            self.note_published(events[:count])
+        else:
+            self.note_refused(count)
+
+    @property
+    def refuses(self) -> bool:
+        """Whether a writer that has got no slot drops its event, rather than to wait or to end."""
+        return self.drops and not self.ring.limit_reached
+
+    def reserve_by(self, writer: Member, limit: int) -> Run | None:
+        """Reserve slots, and check which events were given up for that."""
+        table = self.ring.table
+        idle, free = self.idle_slots(), set(table.free_tokens().tolist())
+        claimed = table.all_claimed.copy()
+        run: Run | None = self.act(writer, lambda: writer.end.reserve(limit, timeout_s=0))
+        if self.note_given_up():
+            got = np.flatnonzero(table.all_claimed > claimed).tolist()
+            assert sorted(got) == sorted(idle[: len(got)]), "older events were passed over"
+            assert len(got) <= limit, "more were given up than needed"
+            assert len(free.intersection(table.free_tokens().tolist())) == 0, "there were free slots"
+        return run
+
+    def idle_slots(self) -> list[int]:
+        """Return the slots that nobody writes or reads just now, by the age of their events."""
+        table = self.ring.table
+        idle = table.all_claimed == table.all_written
+        for group in table.groups:
+            idle &= group.all_taken == group.all_released
+        slots = np.flatnonzero(idle)
+        return slots[np.argsort(table.all_published[slots], kind="stable")].tolist()
+
+    def counts_given_up(self) -> dict[str, Any]:
+        columns = zip(self.groups, self.ring.table.groups, strict=True)
+        return {name: group.all_given_up.copy() for name, group in columns}
+
+    def note_given_up(self) -> bool:
+        """Look which events have been given up, and whether they could be; return whether there are any."""
+        before, self.given_up_counts = self.given_up_counts, self.counts_given_up()
+        found = False
+        for name, counts in self.given_up_counts.items():
+            (slots,) = np.nonzero(counts != before[name])
+            assert (counts[slots] == before[name][slots] + 1).all()
+            events = set(self.ring.all_metadata["counter"][slots].tolist())
+            assert events <= self.published
+            assert not events & (self.released[name] | self.given_up[name])
+            assert not events & self.held_by(name), "somebody reads what was given up"
+            self.given_up[name] |= events
+            found = found or bool(events)
+        return found
+
+    def held_by(self, group: str) -> set[int]:
+        """Return the events that readers of a group have in hand."""
+        return {
+            event
+            for reader in self.readers + self.dead
+            if reader.group == group
+            for run in reader.runs
+            for event in events_of(run)
+        }
 
     def write_in_some_way(self, writer: Member, event: int, way: str) -> None:
         if way == "put":
@@ -236,6 +346,12 @@ class RingMachine(RuleBasedStateMachine):
             self.discarded += len(events)
         else:
             self.published.update(events)
+
+    def note_refused(self, count: int) -> None:
+        if self.ring.paused:
+            self.discarded += count
+        else:
+            self.refused += count
 
     @rule(data=st.data(), count=st.integers(1, 20))
     def write_many(self, data: st.DataObject, count: int) -> None:
@@ -280,6 +396,7 @@ class RingMachine(RuleBasedStateMachine):
         for event in events_of(run):
             assert event in self.published, f"event {event} was never published"
             assert event not in self.released[group], f"{group} gets event {event} again"
+            assert event not in self.given_up[group], f"{group} gets event {event}, which was given up"
             assert event not in held, f"two readers of {group} have event {event}"
             if event not in self.disturbed[group]:
                 writer = self.writer_of[event]
@@ -382,12 +499,14 @@ class RingMachine(RuleBasedStateMachine):
             events = self.write_into(writer, run)
             deed = lambda: writer.end.publish(run)  # noqa: E731
         elif action == "put":
-            run = self.act(writer, lambda: writer.end.reserve(1, timeout_s=0))
-            if run is None:  # it would wait
+            run = self.reserve_by(writer, 1)
+            if run is None and not self.refuses:  # it would wait
                 return
-            self.act(writer, lambda: writer.end.abandon(run))
-            events = [self.new_event(writer)]
-            deed = lambda: self.write_in_some_way(writer, events[0], "put")  # noqa: E731
+            event = self.new_event(writer)
+            if run is not None:
+                self.act(writer, lambda: writer.end.abandon(run))
+                events = [event]
+            deed = lambda: self.write_in_some_way(writer, event, "put")  # noqa: E731
         before = self.ring.statistics()
         self.act(writer, lambda: die_at(step, deed))
         after = self.ring.statistics()
@@ -396,6 +515,9 @@ class RingMachine(RuleBasedStateMachine):
         self.published.update(events[:written])
         self.all_but_published.update(events[written:])
         self.discarded += after.discarded_while_paused - before.discarded_while_paused
+        assert after.refused - before.refused in (0, 1)
+        self.refused += after.refused - before.refused
+        self.note_given_up()
         self.die(writer, late)
 
     @precondition(lambda self: self.readers)
@@ -443,6 +565,7 @@ class RingMachine(RuleBasedStateMachine):
         self.dead.remove(member)
         self.ring.recover(member.pid)
         assert self.ring.recover(member.pid).redelivered == 0
+        self.note_given_up()
 
     def disturb_taken(self, reader: Member) -> None:
         """Note that all that a reader has may be delivered again, later than what comes after it."""
@@ -479,7 +602,12 @@ class RingMachine(RuleBasedStateMachine):
         check_table(self.ring)
         statistics = self.ring.statistics()
         assert statistics.written == len(self.published)
-        assert statistics.read == {group: len(events) for group, events in self.released.items()}
+        assert statistics.given_up == {group: len(events) for group, events in self.given_up.items()}
+        assert statistics.refused == self.refused
+        for group, events in self.released.items():
+            done = statistics.read[group]
+            # What a writer has counted as given up, and not released when it died, is missing until recovered.
+            assert done == len(events) or (self.dead and len(events) - self.ring.slot_count <= done)
         assert statistics.discarded_while_paused == self.discarded
         assert self.limit is None or statistics.written <= self.limit
         if not self.dead:
@@ -519,10 +647,10 @@ class RingMachine(RuleBasedStateMachine):
             reader = BufferReader(self.ring, group)
             while (run := take_or_end(reader)) is not None:
                 events = events_of(run)
-                assert not self.released[group].intersection(events)
+                assert not (self.released[group] | self.given_up[group]).intersection(events)
                 self.released[group].update(events)
                 reader.release(run)
-            assert self.released[group] == self.published
+            assert self.released[group] | self.given_up[group] == self.published
             reader.close()
         assert self.ring.drained
         if self.limit is not None:
