@@ -72,12 +72,17 @@ class LimitReached:
 
 
 @dataclass(frozen=True)
+class NoRoom:
+    """Receiver: its ring is full and its writers do not wait; what has arrived is dropped."""
+
+
+@dataclass(frozen=True)
 class Tick:
     """Nothing but the time has changed."""
 
 
 SenderInput: TypeAlias = Connecting | Broken | Incoming | Taken | Exhausted | Tick
-ReceiverInput: TypeAlias = Broken | Incoming | Garbled | Reserved | LimitReached | Tick
+ReceiverInput: TypeAlias = Broken | Incoming | Garbled | Reserved | LimitReached | NoRoom | Tick
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,6 +23,7 @@ from mimocorb_dist.links.protocol import (
     Incoming,
     Keep,
     LimitReached,
+    NoRoom,
     Reserved,
     Send,
     Store,
@@ -167,15 +168,20 @@ class LinkReceiver(End):
 
     def _reserve(self, now_s: float) -> int:
         """Reserve what is wanted and free; return how many slots."""
-        wanted = self.state.wanted
-        if wanted == 0:
-            return 0
-        slots = self._target.reserve(wanted)
-        if len(slots):
-            self._do(Reserved(slots), now_s)
-        elif self._target.ring.limit_reached:
-            self._do(LimitReached(), now_s)
-        return len(slots)
+        count = 0
+        while wanted := self.state.wanted:
+            slots = self._target.reserve(wanted)
+            count += len(slots)
+            if len(slots):
+                self._do(Reserved(slots), now_s)
+            elif self._target.ring.limit_reached:
+                self._do(LimitReached(), now_s)
+            elif not self._target.waits:
+                self._target.writer.refuse(wanted)
+                self._do(NoRoom(), now_s)
+            if self._target.waits:
+                break
+        return count
 
     def _watch_ring(self, wanted: bool) -> None:
         """Let the poller wait for free slots only when they are wanted."""

@@ -22,6 +22,7 @@ from mimocorb_dist.links.protocol import (
     Incoming,
     Keep,
     LimitReached,
+    NoRoom,
     Reserved,
     Send,
     Store,
@@ -61,7 +62,8 @@ class ReceiverState:
     received
         Number of events that have arrived.
     dropped
-        Number of events that arrived after the run's limit was reached.
+        Number of events that arrived after the run's limit was reached, or found no room in a ring whose
+        writers do not wait.
     """
 
     def __init__(self, terms: Terms, slots: int, release: ReleaseMode) -> None:
@@ -159,6 +161,8 @@ class ReceiverState:
                 return self._reserved(slots)
             case LimitReached():
                 self._limited = True
+                return self._drop()
+            case NoRoom():
                 return self._drop()
             case Broken(peer=peer):
                 if peer == self.peer:

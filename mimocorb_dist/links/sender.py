@@ -141,7 +141,7 @@ class LinkSender(End):
                 self._do(Broken(), now_s)
         if now_s - self._looked_round_s >= _LOOK_ROUND_S:
             self._looked_round_s = now_s
-            self.state.window.competing = self._source.competing
+            self.state.window.competing = self._source.competing or self._source.keeps_up_to_date
             self._do(Tick(), now_s)
         self._take(now_s)
         self._note_counts()

@@ -143,6 +143,11 @@ class SourceSlots(_Rows):
         # A group that serves one link only is named after the node that it goes to.
         return not self.reader.group.startswith("to.") and self.ring.statistics().readers > 1
 
+    @property
+    def keeps_up_to_date(self) -> bool:
+        """Whether the ring gives up old events for new ones, which it can only do with those not taken."""
+        return self.ring.spec.when_full == "drop_old"
+
     def close(self) -> None:
         """Detach, giving back what has not been sent."""
         if self._spare is not None:
@@ -164,6 +169,7 @@ class TargetSlots(_Rows):
     def __init__(self, ring: Ring) -> None:
         super().__init__(ring)
         self.writer = BufferWriter(ring, heeds_pause=False)
+        self.waits = ring.spec.when_full == "block"
 
     def reserve(self, limit: int) -> Numbers:
         """Claim up to `limit` free slots without waiting; observers see what they held until `store`."""

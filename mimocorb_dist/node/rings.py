@@ -48,6 +48,7 @@ class RingSet:
                 plan.buffer.data_length,
                 plan.buffer.data_dtype,
                 plan.groups,
+                plan.when_full,
             )
             self._rings[plan.ring] = Ring.create(directory, spec, plan.ring, plan.expected_writers)
         for name, count in limits.items():

@@ -42,13 +42,21 @@ def _remarks(worker: Mapping[str, Any]) -> str:
     return ", ".join(remarks)
 
 
+def _state(buffer: Mapping[str, Any]) -> str:
+    """Return what is to be said about a buffer."""
+    states = ["paused" if buffer["paused"] else "ended" if buffer["ended"] else ""]
+    if buffer["dropped"]:
+        states.append(f"{_count('dropped')(buffer)} dropped")
+    return ", ".join(filter(None, states))
+
+
 _BUFFERS: tuple[Column, ...] = (
     ("node", lambda book: book["node"]),
     ("events", _count("written")),
     ("rate", lambda book: scaled(book["rate_hz"], "Hz")),
     ("fill", lambda book: percent(book["fill"])),
     ("dead time", lambda book: percent(book["dead_time_share"])),
-    ("", lambda book: "paused" if book["paused"] else "ended" if book["ended"] else ""),
+    ("", _state),
 )
 _LINKS: tuple[Column, ...] = (
     ("sent", _count("sent")),
@@ -108,6 +116,8 @@ def overview_line(overview: Overview) -> str:
         part = f"{name} {book['written']} ({scaled(book['rate_hz'], 'Hz')}, fill {percent(book['fill'])}"
         if book["dead_time_share"] is not None:
             part += f", dead {percent(book['dead_time_share'])}"
+        if book["dropped"]:
+            part += f", dropped {book['dropped']}"
         parts.append(part + ")")
     return f"{overview['run']['state']}: " + "; ".join(parts)
 

@@ -10,7 +10,8 @@ An event is written once and ends once, however many rings it passes. So the rin
 a whole: what reaches the home ring, or still lies in (or was rescued from) a ring on its way there, was
 written; what its readers released, at home or on other nodes, was read. The sender of a link frees its slot
 at home when the reader of the copy has released it, so the home ring counts that event as read, and a
-copy that was rescued far away is moved from the one column to the other.
+copy that was rescued far away is moved from the one column to the other. What the home ring gave up for newer
+events (`when_full: drop_old`) was written, too, and is missing from all that would have read it.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ _EMPTY: dict[str, Any] = {
     "written": 0,
     "read": {},
     "rescued": {},
+    "given_up": {},
+    "refused": 0,
     "undelivered": {},
     "redelivered": 0,
     "filled": 0,
@@ -61,6 +64,7 @@ class Consumer(NamedTuple):
 
     read: int
     rescued: int
+    given_up: int = 0
 
 
 def buffer_books(plan: Plan, reports: Reports) -> dict[str, dict[str, Any]]:
@@ -76,7 +80,8 @@ def buffer_books(plan: Plan, reports: Reports) -> dict[str, dict[str, Any]]:
     Returns
     -------
     dict
-        Buffer name -> ``node``, ``written``, ``read``, ``waiting`` (written, and neither read nor rescued),
+        Buffer name -> ``node``, ``written``, ``read``, ``waiting`` (written, and neither read, rescued nor
+        given up), ``given_up``, ``dropped`` (given up, or not written for lack of a slot),
         ``discarded_while_paused``, ``redelivered``, ``rescued``, ``dead_time_s``, ``live_time_s``,
         ``max_fill``, ``fill``, ``filled``, ``slot_count``, ``paused``, ``ended``, and under broadcast
         ``by_worker`` and, once the buffer has been full, ``behind``.
@@ -165,7 +170,7 @@ def _events_in_rings(node: NodePlan, worker: WorkerPlan, rings: Mapping[str, Any
         writers_here += sum(link.target_ring == ring for link in node.links_in)
         statistics = rings.get(ring, _EMPTY)
         if writers_here == 1:
-            return int(statistics["written"] + statistics["discarded_while_paused"])
+            return int(statistics["written"] + statistics["discarded_while_paused"] + statistics["refused"])
     return 0
 
 
@@ -202,11 +207,12 @@ def imbalances(
                 else f"buffer {name}: {events(book['waiting'])} not read before the end, and lost"
             )
         for who, consumer in book["consumers"].items():
-            extra = consumer.read + consumer.rescued - book["written"]
+            extra = sum(consumer) - book["written"]
             if extra > 0 and not nodes_of[name] & (lost_nodes - settled_nodes):  # their counts may be old
+                given_up = f", {consumer.given_up} were given up" if consumer.given_up else ""
                 found.append(
                     f"buffer {name}: the books do not balance: {who} read {consumer.read} and "
-                    f"{consumer.rescued} were rescued, but only {book['written']} were written"
+                    f"{consumer.rescued} were rescued{given_up}, but only {book['written']} were written"
                 )
     for link in plan.links:
         sender = _end(reports, link.from_node, link.name, "sent")
@@ -254,13 +260,16 @@ def _buffer_book(plan: Plan, buffer: Buffer, rings: list[_Ring]) -> dict[str, An
     not_home_yet = sum(_total(ring, "undelivered") for ring in on_the_way)
     written = home.statistics["written"] + not_home_yet + rescued_on_the_way
     consumers = {
-        name: Consumer(consumer.read, consumer.rescued + rescued_on_the_way)
+        name: consumer._replace(rescued=consumer.rescued + rescued_on_the_way)
         for name, consumer in _consumers(plan, buffer, home, copies).items()
     }
     # The one that got least: so the columns of the whole buffer balance like those of each worker.
     least = min(
-        consumers.values(), key=sum, default=Consumer(written - rescued_on_the_way, rescued_on_the_way)
+        consumers.values(),
+        key=lambda consumer: (sum(consumer), -consumer.given_up),
+        default=Consumer(written - rescued_on_the_way, rescued_on_the_way),
     )
+    refused = _sum(rings, "refused")
     book = {
         "node": buffer.node,
         "written": written,
@@ -268,6 +277,8 @@ def _buffer_book(plan: Plan, buffer: Buffer, rings: list[_Ring]) -> dict[str, An
         "discarded_while_paused": _sum(rings, "discarded_while_paused"),
         "redelivered": _sum(rings, "redelivered"),
         "rescued": least.rescued,
+        "given_up": least.given_up,
+        "dropped": refused + least.given_up,
         "waiting": max(0, written - sum(least)),
         "dead_time_s": _sum(rings, "dead_time_s"),
         "live_time_s": _sum(rings, "live_time_s"),
@@ -284,6 +295,7 @@ def _buffer_book(plan: Plan, buffer: Buffer, rings: list[_Ring]) -> dict[str, An
             name: {
                 "read": consumer.read,
                 "rescued": consumer.rescued,
+                **_drops(buffer, consumer, refused),
                 "waiting": max(0, written - sum(consumer)),
             }
             for name, consumer in consumers.items()
@@ -306,6 +318,13 @@ def _behind(plan: Plan, buffer: Buffer, home: _Ring, copies: list[_Ring]) -> dic
     return found
 
 
+def _drops(buffer: Buffer, consumer: Consumer, refused: int) -> dict[str, int]:
+    """Return what one consumer misses for lack of slots, if its buffer may drop events."""
+    if buffer.when_full == "block":
+        return {}
+    return {"given_up": consumer.given_up, "dropped": refused + consumer.given_up}
+
+
 def _max_fill(plan: Plan, rings: list[_Ring]) -> float:
     """Return the largest share of slots in use; that links claim free ones ahead does not count."""
     targets = {(link.to_node, link.target_ring) for link in plan.links}
@@ -324,6 +343,7 @@ def _consumers(plan: Plan, buffer: Buffer, home: _Ring, copies: list[_Ring]) -> 
         group: Consumer(
             home.statistics["read"].get(group, 0) - rescued_far[group],
             home.statistics["rescued"].get(group, 0) + rescued_far[group],
+            home.statistics["given_up"].get(group, 0),
         )
         for group in home.plan.groups
     }
@@ -340,13 +360,14 @@ def _consumers(plan: Plan, buffer: Buffer, home: _Ring, copies: list[_Ring]) -> 
                     ring.statistics["read"].get(group, 0), ring.statistics["rescued"].get(group, 0)
                 )
     for group, link in _links_for_nodes(plan, buffer):
-        # What was rescued before it got there is missing from each of its workers.
-        lost_at_home = home.statistics["rescued"].get(group, 0)
+        # What was rescued or given up before it got there is missing from each of its workers.
+        rescued_at_home = home.statistics["rescued"].get(group, 0)
+        given_up = home.statistics["given_up"].get(group, 0)
         for ring in copies:
             if (ring.node, ring.plan.ring) == (link.to_node, link.target_ring):
                 for worker in ring.plan.groups:
-                    read, rescued = consumers[worker]
-                    consumers[worker] = Consumer(read, rescued + lost_at_home)
+                    read, rescued, _ = consumers[worker]
+                    consumers[worker] = Consumer(read, rescued + rescued_at_home, given_up)
     return consumers
 
 

@@ -63,11 +63,13 @@ def _raised(row: Mapping[str, Any], group: str, arrived: int, read: int) -> dict
     reads = dict(row["read"])
     if group in reads:
         reads[group] = max(reads[group], read - row["rescued"].get(group, 0))
-    done = [count + row["rescued"].get(name, 0) for name, count in reads.items()]
-    written = max(row["written"], arrived, *done)
+    # What was given up has not come to a link.
+    away = {name: row["rescued"].get(name, 0) + row["given_up"].get(name, 0) for name in reads}
+    done = [count + away[name] for name, count in reads.items()]
+    written = max(row["written"], arrived + row["given_up"].get(group, 0), *done)
     undelivered = dict(row["undelivered"])
     if group in reads:
-        undelivered[group] = max(0, written - reads[group] - row["rescued"].get(group, 0))
+        undelivered[group] = max(0, written - reads[group] - away[group])
     return {**row, "written": written, "read": reads, "undelivered": undelivered}
 
 

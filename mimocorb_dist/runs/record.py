@@ -35,6 +35,8 @@ _BUFFER_COLUMNS = (
     "redelivered",
     "rescued",
     "lost",
+    "dropped",
+    "given_up",
     "dead_time_s",
     "live_time_s",
     "max_fill",
@@ -274,6 +276,7 @@ def _buffer(book: Mapping[str, Any], over: bool) -> dict[str, Any]:
                 "read": part["read"],
                 "rescued": part["rescued"],
                 "lost": part["waiting"] if over else 0,
+                **{column: part[column] for column in ("dropped", "given_up") if column in part},
             }
             for name, part in book["by_worker"].items()
         }

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from .document import Entry, Item
     from .findings import Findings
-    from .model import Delivery, Place
+    from .model import Delivery, Place, WhenFull
 
-BUFFER_KEYS = ("slot_count", "data_length", "data_dtype", "delivery", "node", "watchdog")
+BUFFER_KEYS = ("slot_count", "data_length", "data_dtype", "delivery", "when_full", "node", "watchdog")
 BUFFER_LEFTOVERS = ("overwrite", "debug")
 _RENAMED = {"number_of_slots": "slot_count", "channel_per_slot": "data_length", "data_type": "data_dtype"}
 _EXAMPLE = "Buffers: {raw: {slot_count: 128, data_length: 1000, data_dtype: {ch1: float32}}}"
@@ -63,6 +63,7 @@ def _read_buffer(findings: Findings, name: str, entry: Entry) -> BufferDraft:
         data_dtype=data_dtype,
         dtype_texts=texts,
         delivery=cast("Delivery", fields.choice("delivery", ("shared", "broadcast"), "shared")),
+        when_full=cast("WhenFull", fields.choice("when_full", ("block", "drop_new", "drop_old"), "block")),
         node=fields.text("node", "daq"),
         watchdog_s=fields.seconds("watchdog"),
     )

@@ -70,7 +70,7 @@ def _ring_row(ring: RingPlan, node: NodePlan) -> tuple[str, ...]:
         name,
         f"{ring.slot_count} x {size_text(buffer.event_bytes)}",
         megabytes(ring_bytes(ring)),
-        buffer.delivery,
+        buffer.delivery if ring.when_full == "block" else f"{buffer.delivery}, {ring.when_full}",
         f"{_names(writers)} => {_names(readers) if readers else '(only observed)'}",
     )
 

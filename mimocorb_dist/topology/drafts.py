@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from .fields import Reference
-    from .model import Call, Delivery, Dialect, Node, OnError, Place
+    from .model import Call, Delivery, Dialect, Node, OnError, Place, WhenFull
     from .prebuilt import Ports
 
 
@@ -49,6 +49,7 @@ class BufferDraft:
     data_dtype: np.dtype[Any] | None = None
     dtype_texts: dict[str, str] = field(default_factory=dict)
     delivery: Delivery = "shared"
+    when_full: WhenFull = "block"
     node: Reference | None = None
     watchdog_s: float | None = None
 

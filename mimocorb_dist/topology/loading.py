@@ -220,6 +220,7 @@ def _buffer(draft: BufferDraft, workers: Mapping[str, Worker]) -> Buffer:
         data_length=draft.data_length,
         data_dtype=draft.data_dtype,
         delivery=draft.delivery,
+        when_full=draft.when_full,
         place=draft.place,
         watchdog_s=draft.watchdog_s,
     )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 Delivery = Literal["shared", "broadcast"]
+WhenFull = Literal["block", "drop_new", "drop_old"]
 OnError = Literal["stop", "skip", "restart"]
 Call = Literal["io", "classic1"]
 Dialect = Literal["mimoCoRB 1", "mimoCoRB 2"]
@@ -84,6 +85,9 @@ class Buffer:
         ``shared``: each event goes to one reader. ``broadcast``: each worker gets every event.
     place
         Where it stands in the setup file.
+    when_full
+        What happens to an event that finds it full: its writer waits (``block``), or the event is dropped
+        (``drop_new``), or the oldest one that nobody has taken yet (``drop_old``).
     watchdog_s
         After how long without a move it is talked about, in s; 0: never; None: the setup does not say.
     """
@@ -95,6 +99,7 @@ class Buffer:
     data_dtype: np.dtype[Any]
     delivery: Delivery
     place: Place
+    when_full: WhenFull = "block"
     watchdog_s: float | None = None
 
     @property

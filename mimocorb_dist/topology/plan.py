@@ -10,7 +10,7 @@ from .flow import Ends, depths
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .model import Buffer, Node, Topology, Worker
+    from .model import Buffer, Node, Topology, WhenFull, Worker
 
 READERS = "readers"
 """The only reader group of a ring under shared delivery."""
@@ -52,6 +52,9 @@ class RingPlan:
         Worker processes and links that write it; its stream ends when all of them have ended.
     slot_count
         Events that it holds.
+    when_full
+        What its writers do when it is full. That is the buffer's choice in its home ring only: on the way
+        there, and from there on, nothing is dropped.
     """
 
     ring: str
@@ -59,6 +62,7 @@ class RingPlan:
     groups: tuple[str, ...]
     expected_writers: int
     slot_count: int
+    when_full: WhenFull = "block"
 
 
 @dataclass(frozen=True)
@@ -283,7 +287,14 @@ class _Planner:
         return NodePlan(
             node=node,
             rings=tuple(
-                RingPlan(name, ring.buffer, tuple(ring.groups), ring.expected_writers, ring.slot_count)
+                RingPlan(
+                    name,
+                    ring.buffer,
+                    tuple(ring.groups),
+                    ring.expected_writers,
+                    ring.slot_count,
+                    ring.buffer.when_full if name == ring.buffer.name else "block",
+                )
                 for name, ring in self.rings[node.name].items()
             ),
             workers=tuple(

@@ -61,6 +61,7 @@ def resolved_setup(
             "data_length": buffer.data_length,
             "data_dtype": setup.buffers[name].dtype_texts or str(buffer.data_dtype),
             "delivery": buffer.delivery,
+            "when_full": buffer.when_full,
             **({} if buffer.watchdog_s is None else {"watchdog": buffer.watchdog_s}),
         }
         for name, buffer in buffers.items()

@@ -191,6 +191,35 @@ def _put(ring: Ring, ledger: Ledger, count: int = 5, first: int = 0) -> BufferWr
     return writer
 
 
+FIRST_NEW = 1000
+"""The first event that is written to a ring which is full already."""
+
+
+def _put_new(ring: Ring, ledger: Ledger) -> None:
+    writer = BufferWriter(ring)
+    for count in range(1, 5):
+        ledger[STARTED] = count
+        assert put(writer, FIRST_NEW + count - 1)
+        ledger[DONE] = count
+    ledger[STARTED] = 5
+    with writer as (metadata, data):
+        metadata[:], data[:] = _metadata(FIRST_NEW + 4), payload(FIRST_NEW + 4)
+    ledger[DONE] = 5
+
+
+def _write_new(ring: Ring, ledger: Ledger) -> None:
+    writer, counters = BufferWriter(ring), range(FIRST_NEW, FIRST_NEW + 5)
+    ledger[STARTED] = 5
+    data = np.stack([payload(counter) for counter in counters])
+    assert writer.write(data, np.concatenate([_metadata(counter) for counter in counters])) == 5
+    ledger[DONE] = 5
+    with writer.batch(3) as (metadata, data):
+        ledger[STARTED] = 5 + len(data)
+        for k in range(len(data)):
+            metadata[k : k + 1], data[k] = _metadata(FIRST_NEW + 5 + k), payload(FIRST_NEW + 5 + k)
+    ledger[DONE] = ledger[STARTED]
+
+
 def _close(ring: Ring, ledger: Ledger) -> None:
     BufferWriter(ring).close()
 
@@ -343,6 +372,8 @@ def _read_to_the_end(ring: Ring, ledger: Ledger) -> None:
 
 SCENARIOS: dict[str, Callable[[Ring, Ledger], object]] = {
     "put": _put,
+    "put new ones": _put_new,
+    "write new ones": _write_new,
     "close": _close,
     "put and close": _put_and_close,
     "copy": _copy,

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mimocorb_dist.ring import BufferReader, BufferWriter, EndOfStream, Ring
+from mimocorb_dist.ring import BufferReader, BufferWriter, EndOfStream, Ring, Run
 from tests.ring.ledger import Ledger
-from tests.ring.programs import DONE, SEEN, STARTED, TOTAL_STEPS
+from tests.ring.programs import DONE, FIRST_NEW, SEEN, STARTED, TOTAL_STEPS
 from tests.ring.rings import (
     attached,
     check_table,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from mimocorb_dist.ring.layout import WhenFull
     from tests.ring.members import MemberHost
 
 pytestmark = pytest.mark.fault
@@ -46,11 +47,12 @@ def kill_at_every_step(
     prepare: Callable[[Ring], object] = lambda ring: None,
     slot_count: int = 16,
     groups: tuple[str, ...] = ("readers",),
+    when_full: WhenFull = "block",
 ) -> None:
     """Run a scenario as often as it has steps, killed one step later each time, and check what is left."""
     step, steps = 0, 0
     while step <= steps:  # at step 0 it is not killed, but tells how many steps there are
-        ring = make_ring(directory, slot_count, groups=groups)
+        ring = make_ring(directory, slot_count, groups=groups, when_full=when_full)
         ledger = Ledger(directory / "ledger", SEEN + 2 * slot_count)
         ledger.values[:] = 0
         try:
@@ -271,4 +273,77 @@ def test_reader_killed_at_the_end_of_the_stream_leaves_the_end_to_others(
         "read to the end",
         check,
         prepare=lambda ring: fill(ring, 3).close(),
+    )
+
+
+FULL = 16
+
+
+@pytest.mark.parametrize("granularity", GRANULARITY)
+@pytest.mark.parametrize("name", ["put new ones", "write new ones"])
+def test_killed_writer_that_drops_new_events_has_counted_them(
+    host: MemberHost, directory: Path, name: str, granularity: str
+) -> None:
+    def check(ring: Ring, ledger: Ledger, redelivered: int) -> None:
+        statistics = ring.statistics()
+        assert ledger[DONE] <= statistics.refused <= ledger[STARTED]
+        assert statistics.written == FULL
+        assert read_available(BufferReader(ring)) == list(range(FULL))
+        assert ring.statistics().given_up == {"readers": 0}
+        assert_all_slots_claimable(ring)
+
+    prepare = lambda ring: fill(ring, FULL)  # noqa: E731
+    kill_at_every_step(host, directory, granularity, name, check, prepare, FULL, when_full="drop_new")
+
+
+@pytest.mark.parametrize("granularity", GRANULARITY)
+@pytest.mark.parametrize("name", ["put new ones", "write new ones"])
+def test_what_a_killed_writer_gave_up_is_counted_once_and_was_the_oldest(
+    host: MemberHost, directory: Path, name: str, granularity: str
+) -> None:
+    """Of 16 events `one` holds two, and `two` has read three: in their order 0 and 1 cannot be given up."""
+    reading: list[tuple[BufferReader, Run]] = []
+
+    def fill_and_read_some(ring: Ring) -> None:
+        fill(ring, FULL)
+        reading.clear()
+        for group, count in (("one", 2), ("two", 3)):
+            reader = BufferReader(ring, group)
+            run = reader.take(count)
+            assert run is not None
+            reading.append((reader, run))
+        reader.release(run)
+
+    def check(ring: Ring, ledger: Ledger, redelivered: int) -> None:
+        assert redelivered == 0
+        statistics = ring.statistics()
+        new = statistics.written - FULL
+        assert ledger[DONE] <= new <= ledger[STARTED]
+        assert statistics.refused == 0
+        assert statistics.filled == FULL - (len(ring.table.free_tokens()))
+        reader, run = reading[0]
+        reader.release(run)
+        written = [*range(FULL), *range(FIRST_NEW, FIRST_NEW + new)]
+        for group, done in (("one", 2), ("two", 3)):
+            missing = statistics.given_up[group]
+            at_once = 1 if name == "put new ones" else 8
+            already = max(0, done - 2)  # event 2 is read by `two`, and given up for `one`
+            assert 0 <= missing + already - new <= at_once
+            assert read_available(BufferReader(ring, group)) == written[done + missing :]
+        assert ring.statistics().read == {
+            group: len(written) - missing for group, missing in statistics.given_up.items()
+        }
+        assert ring.statistics().given_up == statistics.given_up
+        assert_all_slots_claimable(ring)
+
+    kill_at_every_step(
+        host,
+        directory,
+        granularity,
+        name,
+        check,
+        fill_and_read_some,
+        FULL,
+        groups=("one", "two"),
+        when_full="drop_old",
     )

@@ -486,7 +486,7 @@ class RingMachine(RuleBasedStateMachine):
         member.ring.close()
         self.succeed(member)
 
-    @rule(data=st.data(), step=st.integers(1, 60), late=st.booleans())
+    @rule(data=st.data(), step=st.integers(1, 90), late=st.booleans())
     def writer_dies(self, data: st.DataObject, step: int, late: bool) -> None:
         writer = data.draw(st.sampled_from(self.writers))
         action = data.draw(st.sampled_from(["reserve", "close", "publish" if writer.runs else "put"]))
@@ -606,7 +606,7 @@ class RingMachine(RuleBasedStateMachine):
         assert statistics.refused == self.refused
         for group, events in self.released.items():
             done = statistics.read[group]
-            # What a writer has counted as given up, and not released when it died, is missing until recovered.
+            # What a writer has counted as given up, and not released when it died, is missing till recovered.
             assert done == len(events) or (self.dead and len(events) - self.ring.slot_count <= done)
         assert statistics.discarded_while_paused == self.discarded
         assert self.limit is None or statistics.written <= self.limit

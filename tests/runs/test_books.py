@@ -32,6 +32,8 @@ def ring(written=0, read=None, rescued=None, **other):
         "read": read,
         "rescued": rescued,
         "undelivered": {name: written - read.get(name, 0) - rescued.get(name, 0) for name in groups},
+        "given_up": {},
+        "refused": 0,
         "redelivered": 0,
         "filled": 0,
         "fill": 0.0,
