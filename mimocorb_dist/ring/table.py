@@ -67,6 +67,7 @@ STORES_MAY_PASS = os.uname().machine not in ("x86_64", "AMD64", "i686")
 
 GIVEN_BACK = 1 << 32
 """Stands in the `reader` column of a ready slot that counts as redelivered."""
+_GIVEN_BACK = np.uint64(GIVEN_BACK)
 GIVING_UP = 1 << 33
 """Stands in the `reader` column, beside the member, of a slot whose event is being given up."""
 _ODD_BIT = 34
@@ -179,11 +180,11 @@ class SlotTable:
         """Claim for writing the slots of the oldest events that nobody reads just now.
 
         The events are given up for the groups that have not taken them; free slots that are not in a queue
-        come before. Under the writers' lock and those of all groups.
+        come before. What a reader has given back stays. Under the writers' lock and those of all groups.
         """
         idle = self.all_claimed == self.all_written
         for group in self.groups:
-            idle &= group.all_taken == group.all_released
+            idle &= (group.all_taken == group.all_released) & (group.all_reader != _GIVEN_BACK)
         slots = np.flatnonzero(idle)
         if len(slots) > limit:
             published = self.all_published[slots]

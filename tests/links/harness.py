@@ -18,6 +18,7 @@ import numpy as np
 
 from mimocorb_dist.links.job import LinkJob
 from mimocorb_dist.ring import BufferReader, BufferSpec, BufferWriter, Ring
+from mimocorb_dist.ring.layout import WhenFull
 from mimocorb_dist.wire.pipes import LineReader, LineWriter
 
 RUN = "2026-01-01_00-00-00"
@@ -101,6 +102,9 @@ class Pair:
         Of the link.
     target_writers
         Expected writers of the target ring.
+    when_full
+        What writers of the home ring do when it is full: of the target if events are released when they are
+        published, else of the source.
     """
 
     def __init__(
@@ -113,12 +117,16 @@ class Pair:
         release: str = "read",
         groups: tuple[str, ...] = ("readers",),
         target_writers: int = 1,
+        when_full: WhenFull = "block",
     ) -> None:
         self.directory = directory
         self.release = release
         dtype = np.dtype([("byte", np.uint8)])
-        spec = BufferSpec("raw", slots, data_bytes, dtype, groups)
-        target_spec = BufferSpec("raw", target_slots or slots, data_bytes, dtype)
+        at_home: tuple[WhenFull, WhenFull] = (
+            ("block", when_full) if release == "published" else (when_full, "block")
+        )
+        spec = BufferSpec("raw", slots, data_bytes, dtype, groups, at_home[0])
+        target_spec = BufferSpec("raw", target_slots or slots, data_bytes, dtype, when_full=at_home[1])
         self.source = Ring.create(directory, spec, "raw")
         self.target = Ring.create(directory, target_spec, "raw.in", expected_writers=target_writers)
         self._stop = threading.Event()

@@ -192,6 +192,41 @@ def test_the_event_limit_of_a_home_ring_is_kept_exactly(make_pair: MakePair) -> 
     assert receiver.hear("finished")["dropped"] == 500
 
 
+@pytest.mark.parametrize("when_full", ["drop_new", "drop_old"])
+def test_what_arrives_at_a_full_home_ring_is_dropped_there(make_pair: MakePair, when_full: str) -> None:
+    """The ring that the writer writes never stays full."""
+    pair = make_pair(release="published", slots=8, when_full=when_full)
+    sender, receiver = pair.connect()
+    pair.write(1000)
+    assert (sender.end(), receiver.end()) == (0, 0)
+    assert pair.source.drained
+    statistics = pair.target.statistics()
+    assert statistics.written + statistics.refused == 1000
+    assert statistics.given_up["readers"] == statistics.written - 8
+    newest, oldest = list(range(992, 1000)), list(range(8))
+    assert read_all(pair.target) == (oldest if when_full == "drop_new" else newest)
+
+
+def test_a_link_leaves_half_of_a_ring_that_gives_up_old_events_to_new_ones(make_pair: MakePair) -> None:
+    pair = make_pair(slots=16, when_full="drop_old")
+    pair.connect()
+    reader, writer = BufferReader(pair.target), BufferWriter(pair.source)
+    for number in range(1000):
+        with writer as (metadata, data):
+            metadata["counter"] = number
+            data["byte"][0], data["byte"][-1] = number % 251, number % 241
+        time.sleep(0.0005)
+    writer.close()
+    statistics = pair.source.statistics()
+    assert statistics.refused == 0
+    assert statistics.given_up["readers"] >= 1000 - 16 - 16
+    reader.close()
+    counters = read_all(pair.target)
+    assert counters == sorted(counters)
+    assert counters[-8:] == list(range(992, 1000)), "the newest are there"
+    assert pair.source.statistics().given_up["readers"] == 1000 - len(counters)
+
+
 def test_a_slow_reader_far_away_does_not_starve_a_fast_one_here(make_pair: MakePair) -> None:
     pair = make_pair(slots=32)
     pair.connect()

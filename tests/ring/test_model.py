@@ -36,6 +36,7 @@ from mimocorb_dist.ring import (
 from mimocorb_dist.ring.interface import Pace
 from mimocorb_dist.ring.layout import Header
 from mimocorb_dist.ring.runtime import runtime_root
+from mimocorb_dist.ring.table import GIVEN_BACK
 from mimocorb_dist.ring.tokens import pack_token
 from tests.ring.rings import check_table, checked_counter, claimable_slots, make_ring, payload, readable
 
@@ -280,7 +281,7 @@ class RingMachine(RuleBasedStateMachine):
         table = self.ring.table
         idle = table.all_claimed == table.all_written
         for group in table.groups:
-            idle &= group.all_taken == group.all_released
+            idle &= (group.all_taken == group.all_released) & (group.all_reader != GIVEN_BACK)
         slots = np.flatnonzero(idle)
         return slots[np.argsort(table.all_published[slots], kind="stable")].tolist()
 

@@ -10,6 +10,7 @@ from mimocorb_dist.runs.books import buffer_books, imbalances, link_books, worke
 from mimocorb_dist.runs.overview import OverviewMaker
 from mimocorb_dist.runs.parts import add_part
 from mimocorb_dist.runs.record import RunRecord, own_part
+from mimocorb_dist.runs.report import report_text
 from tests.broker.plans import ONE_NODE, THREE_NODES, planned
 
 BROADCAST = """
@@ -24,15 +25,16 @@ Workers:
 """
 
 
-def ring(written=0, read=None, rescued=None, **other):
-    read, rescued = read or {}, rescued or {}
-    groups = {*read, *rescued}
+def ring(written=0, read=None, rescued=None, given_up=None, **other):
+    read, rescued, given_up = read or {}, rescued or {}, given_up or {}
+    groups = {*read, *rescued, *given_up}
+    away = {name: rescued.get(name, 0) + given_up.get(name, 0) for name in groups}
     return {
         "written": written,
         "read": read,
         "rescued": rescued,
-        "undelivered": {name: written - read.get(name, 0) - rescued.get(name, 0) for name in groups},
-        "given_up": {},
+        "undelivered": {name: written - read.get(name, 0) - away[name] for name in groups},
+        "given_up": given_up,
         "refused": 0,
         "redelivered": 0,
         "filled": 0,
@@ -186,6 +188,52 @@ def test_restarts_are_told_with_what_led_to_them(tmp_path, restarts, ends, text)
     content = made.ended(False, end).to_dict()
     assert content["run"]["reasons"] == [f"worker save: restarted {text}"]
     assert set(content["workers"]["save"]) == {"node", "processes", "restarts", "errors", "events"}
+
+
+DROPPING = """
+Buffers:
+  raw: {slot_count: 8, data_length: 2, data_dtype: {number: int64}, when_full: drop_old}
+Workers:
+  source: {file: f.py, function: source, sinks: [raw]}
+  save: {file: f.py, function: save, sources: [raw]}
+target_directory: target
+"""
+
+
+def test_what_was_dropped_as_the_setup_wants_is_in_the_books_and_no_flaw(tmp_path):
+    plan = planned(tmp_path, DROPPING)[1]
+    begun = datetime(2026, 2, 3, 12).astimezone()
+    reports = {"local": node({"raw": ring(100, {"readers": 70}, {}, {"readers": 30}, refused=7)})}
+    content = RunRecord(plan, {}, "id", begun, reports=reports).ended(False, begun).to_dict()
+    book = content["buffers"]["raw"]
+    assert (book["written"], book["read"], book["lost"]) == (100, 70, 0)
+    assert (book["given_up"], book["dropped"]) == (30, 37)
+    assert (content["run"]["quality"], content["run"]["reasons"]) == ("GOOD", [])
+    assert content["workers"]["source"]["events"] == 107
+    text = report_text(content | {"setup": {"Buffers": {"raw": {"when_full": "drop_old"}}, "Workers": {}}})
+    assert "raw: 37 events were dropped while it was full, as the setup wants (when_full: drop_old)" in text
+    assert "30 of them had been written, 7 had not" in text
+
+
+def test_under_broadcast_what_a_buffer_gave_up_is_missing_from_those_who_had_it_still_to_come(tmp_path):
+    plan = planned(tmp_path, BROADCAST.replace("delivery:", "when_full: drop_old, delivery:"))[1]
+    given_up = {"near": 1, "to.b": 4, "wide": 2}
+    reports = {
+        "a": node(
+            {"raw": ring(10, {"near": 9, "to.b": 6, "wide": 8}, {}, given_up, refused=3)},
+            {"raw@a->b": sender(6), "raw@a->c#wide": sender(4)},
+        ),
+        "b": node({"raw.in": ring(6, {"far": 5}, {"far": 1})}, {"raw@a->b": {"received": 6, "final": True}}),
+        "c": node({"raw.in.wide": ring(4, {"wide": 4})}, {"raw@a->c#wide": {"received": 4, "final": True}}),
+    }
+    assert imbalances(plan, reports) == []
+    book = buffer_books(plan, reports)["raw"]
+    assert book["by_worker"] == {
+        "near": {"read": 9, "rescued": 0, "given_up": 1, "dropped": 4, "waiting": 0},
+        "far": {"read": 5, "rescued": 1, "given_up": 4, "dropped": 7, "waiting": 0},
+        "wide": {"read": 8, "rescued": 0, "given_up": 2, "dropped": 5, "waiting": 0},
+    }
+    assert (book["read"], book["rescued"], book["given_up"], book["dropped"]) == (5, 1, 4, 7)
 
 
 def test_under_broadcast_the_books_balance_for_each_worker(tmp_path):

@@ -25,6 +25,16 @@ def test_a_buffer_is_read_as_it_stands(setup: Callable[[str], Topology]) -> None
     assert str(buffer.place) == "setup.yaml:2:3"
 
 
+def test_writers_of_a_full_buffer_wait_unless_told_otherwise(
+    setup: Callable[[str], Topology],
+) -> None:
+    assert setup(SETUP).buffers["raw"].when_full == "block"
+    for policy in ("block", "drop_new", "drop_old"):
+        topology = setup(SETUP.replace("raw: {", f"raw: {{when_full: {policy}, "))
+        assert topology.buffers["raw"].when_full == policy
+        assert topology.resolved["Buffers"]["raw"]["when_full"] == policy
+
+
 def test_delivery_is_shared_unless_said_otherwise(setup: Callable[[str], Topology]) -> None:
     assert setup(SETUP).buffers["raw"].delivery == "shared"
 
@@ -114,6 +124,10 @@ def test_a_buffer_lives_on_the_node_of_its_first_writer_or_where_it_says(
         (
             "raw: {slot_count: 8, data_length: 4, data_dtype: {a: i4}, delivery: \u00a7brodcast}",
             ("delivery is 'brodcast'", "did you mean 'broadcast'? (allowed: shared, broadcast)"),
+        ),
+        (
+            "raw: {slot_count: 8, data_length: 4, data_dtype: {a: i4}, when_full: \u00a7drop_odl}",
+            ("when_full is 'drop_odl'", "did you mean 'drop_old'? (allowed: block, drop_new, drop_old)"),
         ),
         (
             "raw: {slot_count: 8, data_length: 4, data_dtype: {a: i4}, delivery: \u00a7true}",

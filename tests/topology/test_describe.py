@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from mimocorb_dist.topology import Topology
 
 
+def test_a_buffer_that_may_drop_events_says_so(setup: Callable[[str], Topology]) -> None:
+    text = describe(plan(setup(SETUP.replace("raw: {", "raw: {when_full: drop_old, "))))
+    assert "shared, drop_old  take =>" in text
+
+
 def test_a_plan_of_three_nodes_shows_buffers_workers_and_links(
     setup: Callable[[str], Topology], folder: object
 ) -> None:

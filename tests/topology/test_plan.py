@@ -54,6 +54,20 @@ def test_on_one_host_each_buffer_is_one_ring(setup: Callable[[str], Topology]) -
     assert part.sources[0].ring == "raw"
 
 
+def test_only_the_home_ring_drops_events(setup: Callable[[str], Topology]) -> None:
+    made = plan(
+        setup(three(CHAIN, raw=", node: storage, when_full: drop_old", pulses=", when_full: drop_new"))
+    )
+    policies = {(name, ring.ring): ring.when_full for name, part in made.nodes.items() for ring in part.rings}
+    assert policies == {
+        ("daq", "raw.out"): "block",
+        ("storage", "raw"): "drop_old",
+        ("filter", "raw.in"): "block",
+        ("filter", "pulses"): "drop_new",
+        ("storage", "pulses.in"): "block",
+    }
+
+
 def test_under_broadcast_each_worker_is_a_group(setup: Callable[[str], Topology]) -> None:
     text = BUFFERS.replace("raw: {", "raw: {delivery: broadcast, ") + (
         f"Workers:\n  {TAKE}\n  a: {{{USER}, function: save, sources: [raw], number_of_processes: 2}}\n"
