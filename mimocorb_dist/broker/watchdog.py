@@ -54,6 +54,9 @@ class Watchdog:
             for name, buffer in topology.buffers.items()
         }
         self._limits_s = {name: limit_s for name, limit_s in limits.items() if limit_s}
+        self._giving_up = {
+            name for name, buffer in topology.buffers.items() if buffer.when_full == "drop_old"
+        }
         workers = topology.workers.values()
         self._writers = {name: [w.name for w in workers if name in w.sinks] for name in self._limits_s}
         self._readers = {name: [w.name for w in workers if name in w.sources] for name in self._limits_s}
@@ -75,7 +78,9 @@ class Watchdog:
         for name, limit_s in self._limits_s.items():
             book = overview["buffers"][name]
             by_worker = [part["read"] for part in book.get("by_worker", {}).values()]
-            moves = (book["written"], book["read"], book["rescued"], by_worker)
+            moves: tuple[Any, ...] = (book["read"], book["rescued"], by_worker)
+            if name not in self._giving_up or book["fill"] <= _RATHER_FULL:  # else events always come in
+                moves = (book["entered"], *moves)
             alive = [writer for writer in self._writers[name] if workers[writer]["alive"]]
             if moves != self._moves.get(name) or not alive or overview["run"]["state"] != "running":
                 self._since_s[name] = now_s

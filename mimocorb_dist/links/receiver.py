@@ -179,6 +179,7 @@ class LinkReceiver(End):
             elif not self._target.waits:
                 self._target.writer.refuse(wanted)
                 self._do(NoRoom(), now_s)
+                self._note()  # who goes on if this end is killed counts again what is not noted
             if self._target.waits:
                 break
         return count

@@ -63,7 +63,7 @@ class Stalls:
             # One that fails, or is killed, is told as that, and is not slow.
             done = (counts["events"], counts["errors"], counts["restarts"], *read)
             has_work = all(rings[ring]["undelivered"][group] for ring, group in task.reads)
-            has_room = all(rings[ring]["fill"] < 1.0 for ring in task.writes)
+            has_room = all(rings[ring]["fill"] < 1.0 or self._drops(ring) for ring in task.writes)
             if done != self._done.get(name) or not (counts["alive"] and has_work and has_room):
                 self._since_s[name] = now_s
             self._done[name] = done
@@ -72,6 +72,11 @@ class Stalls:
             for name, since_s in self._since_s.items()
             if now_s - since_s >= self._patience_s(name)
         }
+
+    def _drops(self, ring: str) -> bool:
+        """Whether who writes to a ring never waits for room: only home rings, which bear their buffers' names."""
+        buffer = self._buffers.get(ring)
+        return buffer is not None and buffer.when_full != "block"
 
     def _patience_s(self, name: str) -> float:
         plan = self._workers[name][0].plan

@@ -494,8 +494,8 @@ class BufferWriter(Interface):
                 if left == 0:
                     break
                 slots = self._take_tokens(min(count, left))
-                if not slots and self._gives_up:
-                    slots = self._take_oldest(min(count, limit, left))
+                if not slots and not self._waits:
+                    slots = self._take_others(min(count, left), limit)
                 if left != UNLIMITED:
                     header[_EVENTS_LEFT] = left - len(slots)
             if slots:
@@ -541,6 +541,18 @@ class BufferWriter(Interface):
             self._header[_SPARE] -= min(len(tokens) // TOKEN_BYTES, self._header[_SPARE])
             slots = self._table.claim_free(tokens, self._member)
         return slots
+
+    def _take_others(self, count: int, limit: int) -> Sequence[int]:
+        """Claim slots of which the queues say nothing, in place of waiting. Under the writers' lock.
+
+        First those that are free already: readers may keep their tokens back for a while. Then, if the ring
+        gives up old events, those of at most `limit` events; what is to be discarded is not worth one.
+        """
+        free = self._table.free_tokens()[:count]
+        if len(free):
+            return self._table.claim_free(free.tobytes(), self._member)
+        is_for_nothing = self._heeds_pause and self._header[_PAUSED] == Pause.DISCARD
+        return self._take_oldest(min(count, limit)) if self._gives_up and not is_for_nothing else ()
 
     def _take_oldest(self, count: int) -> Sequence[int]:
         """Claim the slots of the oldest events that nobody reads just now. Under the writers' lock."""

@@ -11,7 +11,8 @@ a whole: what reaches the home ring, or still lies in (or was rescued from) a ri
 written; what its readers released, at home or on other nodes, was read. The sender of a link frees its slot
 at home when the reader of the copy has released it, so the home ring counts that event as read, and a
 copy that was rescued far away is moved from the one column to the other. What the home ring gave up for newer
-events (`when_full: drop_old`) was written, too, and is missing from all that would have read it.
+events (`when_full: drop_old`) had entered it, and counts as dropped like events that found no room from the
+start: as written count those that stayed until they were read, rescued or lost.
 """
 
 from __future__ import annotations
@@ -80,8 +81,9 @@ def buffer_books(plan: Plan, reports: Reports) -> dict[str, dict[str, Any]]:
     Returns
     -------
     dict
-        Buffer name -> ``node``, ``written``, ``read``, ``waiting`` (written, and neither read, rescued nor
-        given up), ``given_up``, ``dropped`` (given up, or not written for lack of a slot),
+        Buffer name -> ``node``, ``entered`` (events published), ``written`` (those not given up), ``read``,
+        ``waiting`` (written, and neither read nor rescued), ``given_up``, ``dropped`` (given up, or not
+        published for lack of a slot),
         ``discarded_while_paused``, ``redelivered``, ``rescued``, ``dead_time_s``, ``live_time_s``,
         ``max_fill``, ``fill``, ``filled``, ``slot_count``, ``paused``, ``ended``, and under broadcast
         ``by_worker`` and, once the buffer has been full, ``behind``.
@@ -207,12 +209,12 @@ def imbalances(
                 else f"buffer {name}: {events(book['waiting'])} not read before the end, and lost"
             )
         for who, consumer in book["consumers"].items():
-            extra = sum(consumer) - book["written"]
+            extra = sum(consumer) - book["entered"]
             if extra > 0 and not nodes_of[name] & (lost_nodes - settled_nodes):  # their counts may be old
-                given_up = f", {consumer.given_up} were given up" if consumer.given_up else ""
+                written = book["entered"] - consumer.given_up
                 found.append(
                     f"buffer {name}: the books do not balance: {who} read {consumer.read} and "
-                    f"{consumer.rescued} were rescued{given_up}, but only {book['written']} were written"
+                    f"{consumer.rescued} were rescued, but only {written} were written"
                 )
     for link in plan.links:
         sender = _end(reports, link.from_node, link.name, "sent")
@@ -258,7 +260,7 @@ def _buffer_book(plan: Plan, buffer: Buffer, rings: list[_Ring]) -> dict[str, An
 
     rescued_on_the_way = sum(_total(ring, "rescued") for ring in on_the_way)
     not_home_yet = sum(_total(ring, "undelivered") for ring in on_the_way)
-    written = home.statistics["written"] + not_home_yet + rescued_on_the_way
+    entered = home.statistics["written"] + not_home_yet + rescued_on_the_way
     consumers = {
         name: consumer._replace(rescued=consumer.rescued + rescued_on_the_way)
         for name, consumer in _consumers(plan, buffer, home, copies).items()
@@ -267,19 +269,20 @@ def _buffer_book(plan: Plan, buffer: Buffer, rings: list[_Ring]) -> dict[str, An
     least = min(
         consumers.values(),
         key=lambda consumer: (sum(consumer), -consumer.given_up),
-        default=Consumer(written - rescued_on_the_way, rescued_on_the_way),
+        default=Consumer(entered - rescued_on_the_way, rescued_on_the_way),
     )
     refused = _sum(rings, "refused")
     book = {
         "node": buffer.node,
-        "written": written,
+        "entered": entered,
+        "written": entered - least.given_up,
         "read": least.read,
         "discarded_while_paused": _sum(rings, "discarded_while_paused"),
         "redelivered": _sum(rings, "redelivered"),
         "rescued": least.rescued,
         "given_up": least.given_up,
         "dropped": refused + least.given_up,
-        "waiting": max(0, written - sum(least)),
+        "waiting": max(0, entered - sum(least)),
         "dead_time_s": _sum(rings, "dead_time_s"),
         "live_time_s": _sum(rings, "live_time_s"),
         "max_fill": _max_fill(plan, rings),
@@ -295,8 +298,8 @@ def _buffer_book(plan: Plan, buffer: Buffer, rings: list[_Ring]) -> dict[str, An
             name: {
                 "read": consumer.read,
                 "rescued": consumer.rescued,
-                **_drops(buffer, consumer, refused),
-                "waiting": max(0, written - sum(consumer)),
+                **_drops(buffer, consumer, entered, refused),
+                "waiting": max(0, entered - sum(consumer)),
             }
             for name, consumer in consumers.items()
         }
@@ -318,11 +321,12 @@ def _behind(plan: Plan, buffer: Buffer, home: _Ring, copies: list[_Ring]) -> dic
     return found
 
 
-def _drops(buffer: Buffer, consumer: Consumer, refused: int) -> dict[str, int]:
-    """Return what one consumer misses for lack of slots, if its buffer may drop events."""
+def _drops(buffer: Buffer, consumer: Consumer, entered: int, refused: int) -> dict[str, int]:
+    """Return what one consumer misses for lack of slots, and what it does not, if its buffer drops events."""
     if buffer.when_full == "block":
         return {}
-    return {"given_up": consumer.given_up, "dropped": refused + consumer.given_up}
+    given_up = consumer.given_up
+    return {"written": entered - given_up, "given_up": given_up, "dropped": refused + given_up}
 
 
 def _max_fill(plan: Plan, rings: list[_Ring]) -> float:

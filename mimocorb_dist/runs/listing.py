@@ -65,8 +65,8 @@ def _close_for_the_dead(record: dict[str, Any]) -> None:
     ]
     for name, book in record["buffers"].items():
         for part in (book, *book.get("by_worker", {}).values()):
-            done = sum(int(part.get(column, 0)) for column in ("read", "rescued", "given_up"))
-            part["lost"] = max(0, int(book["written"]) - done)
+            written = int(part.get("written", book["written"]))
+            part["lost"] = max(0, written - int(part["read"]) - int(part["rescued"]))
         if book["lost"]:
             reasons.append(
                 f"buffer {name}: {book['lost']} events were not read by then, and are counted as lost; "

@@ -56,7 +56,7 @@ class OverviewMaker:
         -------
         dict
             ``run``, ``buffers``, ``links``, ``workers``, ``control``: the books, and ``rate_hz`` (buffers:
-            events written, workers: events handled), ``rate_bytes`` (links, per s), ``dead_time_share``
+            events entered, workers: events handled), ``rate_bytes`` (links, per s), ``dead_time_share``
             (since the overview before; None where no importer takes data, or none has written yet).
         """
         buffers = buffer_books(self._plan, reports)
@@ -71,7 +71,7 @@ class OverviewMaker:
         }
         elapsed_s = now_s - self._before_s
         for section, counted, rate in (
-            ("buffers", "written", "rate_hz"),
+            ("buffers", "entered", "rate_hz"),
             ("workers", "events", "rate_hz"),
             ("links", "bytes", "rate_bytes"),
         ):

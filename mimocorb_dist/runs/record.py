@@ -62,7 +62,7 @@ class RunRecord:
     state
         ``running``, ``finished`` or ``failed``.
     reasons
-        Why the run failed or is not GOOD, one text each.
+        Why the run failed or is not GOOD, or lacks events that its setup did not want, one text each.
     aborted
         Whether it was ended at once, without draining.
     lost_nodes
@@ -176,11 +176,23 @@ class RunRecord:
         for name, (count, ends) in link_restarts(self.plan, self._reports_caught_up).items():
             flaws.append(f"link {name}: restarted {_times(count)}{': ' if ends else ''}{'; '.join(ends)}")
         reasons += flaws
+        when_full = {name: buffer.when_full for name, buffer in self.plan.topology.buffers.items()}
+        reasons += [_drops(name, book, when_full[name]) for name, book in buffers.items() if book["dropped"]]
         if self.aborted:
             return "ABORTED", reasons
         if self.state == "failed" or wrong:
             return "INCOMPLETE", reasons
         return ("DEGRADED" if flaws or any(book["errors"] for book in workers.values()) else "GOOD"), reasons
+
+
+def _drops(buffer: str, book: Mapping[str, Any], when_full: str) -> str:
+    """Say how many events a buffer has dropped that was to do so."""
+    dropped = {worker: part["dropped"] for worker, part in book.get("by_worker", {}).items()}
+    who = f"; {', '.join(f'{worker} misses {count}' for worker, count in dropped.items())}"
+    return (
+        f"buffer {buffer}: {events(book['dropped'])} dropped while it was full, as the setup wants "
+        f"(when_full: {when_full}{who if len(set(dropped.values())) > 1 else ''})"
+    )
 
 
 def _restarts(worker: str, book: Mapping[str, Any]) -> str:
@@ -276,7 +288,7 @@ def _buffer(book: Mapping[str, Any], over: bool) -> dict[str, Any]:
                 "read": part["read"],
                 "rescued": part["rescued"],
                 "lost": part["waiting"] if over else 0,
-                **{column: part[column] for column in ("dropped", "given_up") if column in part},
+                **{column: part[column] for column in ("written", "dropped", "given_up") if column in part},
             }
             for name, part in book["by_worker"].items()
         }

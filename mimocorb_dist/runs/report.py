@@ -44,7 +44,6 @@ def report_text(record: Mapping[str, Any], title: str = "run") -> str:
     lines += [f"  reason   {reason}" for reason in run.get("reasons", [])]
     lines += _incidents(record)
     lines += _section("buffers", record["buffers"], _BUFFER_COLUMNS, _buffer_row)
-    lines += _drops(record)
     lines += _bottlenecks(record)
     lines += _section("links", record["links"], _LINK_COLUMNS, _link_row)
     if run["state"] != "running" and not all(link.get("final", True) for link in record["links"].values()):
@@ -127,29 +126,6 @@ def _held_s(record: Mapping[str, Any]) -> float:
             held_s += max(0.0, (end - begin).total_seconds())
             until = end if until is None else max(until, end)
     return held_s
-
-
-def _drops(record: Mapping[str, Any]) -> list[str]:
-    """Say of buffers that were to drop events when full how many they dropped, and which."""
-    lines = []
-    for name, book in record["buffers"].items():
-        if dropped := book.get("dropped", 0):
-            given_up = book["given_up"]
-            how = (record.get("setup") or {}).get("Buffers", {}).get(name, {}).get("when_full", "drop")
-            lines.append(
-                f"  {name}: {events(dropped)} dropped while it was full, as the setup wants "
-                f"(when_full: {how}); {given_up} of them had been written, {dropped - given_up} had not"
-                + _worst_off(book.get("by_worker", {}))
-            )
-    return lines
-
-
-def _worst_off(by_worker: Mapping[str, Mapping[str, Any]]) -> str:
-    """Say what each worker misses, where that differs."""
-    missed = {worker: part.get("dropped", 0) for worker, part in by_worker.items()}
-    if len(set(missed.values())) < 2:
-        return ""
-    return f" (missed by {', '.join(f'{worker}: {count}' for worker, count in missed.items())})"
 
 
 def _why_full(buffer: str, readers: Sequence[str], record: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ class Bench:
 
     def __init__(self, folder: Path, text: str) -> None:
         self.watchdog = Watchdog(planned(folder, text)[1])
-        book = {"written": 5, "read": 5, "rescued": 0, "fill": 0.0}
+        book = {"entered": 5, "read": 5, "rescued": 0, "fill": 0.0}
         workers = ("source", "pick", "save")
         self.overview: dict[str, Any] = {
             "run": {"state": "running"},
@@ -38,7 +38,7 @@ def test_a_silent_source_is_seen(bench: Bench) -> None:
     assert bench.look(100.0) == bench.look(129.0) == {}
     text = "no event has come into buffer raw for 35 s, though source runs"
     assert bench.look(135.0) == {("silent", "raw"): text}
-    bench.overview["buffers"]["raw"]["written"] = 6
+    bench.overview["buffers"]["raw"]["entered"] = 6
     assert bench.look(136.0) == {}
 
 
@@ -47,6 +47,19 @@ def test_a_full_buffer_that_nobody_reads_is_seen(bench: Bench) -> None:
     bench.look(100.0)
     text = "nothing has been read from buffer raw for 35 s, which fills up; it is read by pick"
     assert bench.look(135.0) == {("stuck", "raw"): text}
+
+
+def test_a_full_buffer_that_nobody_reads_is_seen_though_new_events_take_the_place_of_old_ones(
+    tmp_path: Path,
+) -> None:
+    bench = Bench(tmp_path, THREE_NODES.replace("raw: {", "raw: {watchdog: 30, when_full: drop_old, "))
+    book = bench.overview["buffers"]["raw"]
+    for now_s, fill, entered in ((100.0, 0.2, 5), (130.0, 1.0, 9), (159.0, 1.0, 50)):
+        book.update(fill=fill, entered=entered)
+        assert bench.look(now_s) == {}
+    assert list(bench.look(160.0)) == [("stuck", "raw")]
+    book["read"] = 6
+    assert bench.look(161.0) == {}
 
 
 def test_nothing_has_to_move_in_a_pause_or_after_the_end_of_the_source(bench: Bench) -> None:

@@ -32,6 +32,16 @@ def test_a_worker_that_does_nothing_while_events_wait_is_stalled(bench):
     assert bench.look(135.0) == {"pick": 35.0}
 
 
+@pytest.mark.parametrize("when_full", ["drop_new", "drop_old"])
+def test_a_worker_that_need_not_wait_for_room_is_stalled_though_there_is_none(tmp_path, when_full):
+    text = THREE_NODES.replace("good: {", f"good: {{node: filter, when_full: {when_full}, ")
+    topology, plan = planned(tmp_path, text)
+    bench = Bench(tasks_of(plan.nodes["filter"], plan), topology.buffers)
+    bench.sink["fill"] = 1.0
+    bench.look(100.0)
+    assert bench.look(135.0) == {"pick": 35.0}
+
+
 @pytest.mark.parametrize(
     "change",
     [

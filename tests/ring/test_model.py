@@ -124,7 +124,7 @@ class RingMachine(RuleBasedStateMachine):
         self.next_pid = self.pid + 1
         self.ring = make_ring(self.directory, slot_count, LENGTH, groups, writers=1000, when_full=when_full)
         self.groups = groups
-        self.drops = when_full != "block"
+        self.when_full, self.drops = when_full, when_full != "block"
         self.refused = 0
         self.given_up: dict[str, set[int]] = {group: set() for group in groups}
         self.given_up_counts = self.counts_given_up()
@@ -268,12 +268,17 @@ class RingMachine(RuleBasedStateMachine):
         table = self.ring.table
         idle, free = self.idle_slots(), set(table.free_tokens().tolist())
         claimed = table.all_claimed.copy()
+        limited = self.ring.limit_reached
         run: Run | None = self.act(writer, lambda: writer.end.reserve(limit, timeout_s=0))
+        if run is None and self.drops and not limited:
+            assert not free, "there were free slots"
+            assert not (idle and self.when_full == "drop_old") or self.ring.paused, "old events were left"
         if self.note_given_up():
             got = np.flatnonzero(table.all_claimed > claimed).tolist()
             assert sorted(got) == sorted(idle[: len(got)]), "older events were passed over"
             assert len(got) <= limit, "more were given up than needed"
-            assert len(free.intersection(table.free_tokens().tolist())) == 0, "there were free slots"
+            assert not free, "there were free slots"
+            assert not self.ring.paused, "what is to be discarded took the place of an event"
         return run
 
     def idle_slots(self) -> list[int]:

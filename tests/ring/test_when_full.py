@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import numpy as np
 import pytest
 
 from mimocorb_dist.errors import RingError
 from mimocorb_dist.ring import METADATA_DTYPE, BufferReader, BufferSpec, BufferWriter, Ring, Run
+from mimocorb_dist.ring.interface import Pace
 from tests.ring.ledger import Ledger
 from tests.ring.programs import NEXT, STOP
 from tests.ring.rings import (
@@ -22,6 +25,7 @@ from tests.ring.rings import (
     payload,
     put,
     read_available,
+    readable,
 )
 from tests.support import eventually
 
@@ -79,6 +83,23 @@ def test_drop_new_keeps_what_is_there_however_it_is_written(directory: Path) -> 
     assert read_available(BufferReader(ring)) == [200]
     writer.close()
     assert ring.statistics().refused == 10
+    ring.close()
+
+
+@pytest.mark.parametrize("when_full", POLICIES)
+def test_a_slot_is_free_as_soon_as_it_is_released(directory: Path, when_full: WhenFull) -> None:
+    """A reader that took several events tells writers only when it has done the last."""
+    ring = make_ring(directory, 16, when_full=when_full)
+    writer, reader = fill(ring, 16), BufferReader(ring)
+    with mock.patch.object(Pace, "next", return_value=4), reader:
+        pass
+    assert not readable(ring.free)
+    assert put(writer, 16)
+    statistics = ring.statistics()
+    assert (statistics.written, statistics.refused, statistics.given_up["readers"]) == (17, 0, 0)
+    reader.close()
+    assert read_available(BufferReader(ring)) == list(range(1, 17))
+    assert claimable_slots(ring) == 16
     ring.close()
 
 
@@ -199,6 +220,36 @@ def test_in_a_pause_events_that_find_no_slot_count_as_discarded(directory: Path)
     ring.close()
 
 
+def test_in_a_pause_nothing_is_given_up_for_what_is_to_be_discarded(directory: Path) -> None:
+    ring = make_ring(directory, 2, when_full="drop_old")
+    writer = fill(ring, 2)
+    ring.pause()
+    assert write_in_each_way(writer, 100) == 10
+    ring.resume()
+    statistics = ring.statistics()
+    assert (statistics.discarded_while_paused, statistics.refused) == (10, 0)
+    assert read_available(BufferReader(ring)) == [0, 1]
+    ring.close()
+
+
+@pytest.mark.parametrize("when_full", POLICIES)
+def test_writers_that_are_held_wait_though_the_ring_is_full(directory: Path, when_full: WhenFull) -> None:
+    ring = make_ring(directory, 2, when_full=when_full)
+    writer = fill(ring, 2)
+    ring.pause(hold=True)
+    thread = threading.Thread(target=lambda: put(writer, 2))
+    thread.start()
+    thread.join(0.05)
+    assert thread.is_alive()
+    assert (ring.statistics().written, ring.statistics().refused) == (2, 0)
+    ring.resume()
+    thread.join(20)
+    newest = when_full == "drop_old"
+    assert ring.statistics().refused == (not newest)
+    assert read_available(BufferReader(ring)) == ([1, 2] if newest else [0, 1])
+    ring.close()
+
+
 @pytest.mark.parametrize("when_full", POLICIES)
 def test_a_source_never_waits_and_has_no_dead_time(directory: Path, when_full: WhenFull) -> None:
     ring = make_ring(directory, 2, when_full=when_full)
@@ -227,8 +278,7 @@ def test_the_policy_is_known_to_all_who_attach(directory: Path) -> None:
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize("when_full", POLICIES)
-@pytest.mark.parametrize("groups", [("one",), ("one", "two")])
+@pytest.mark.parametrize(("when_full", "groups"), [("drop_new", ("one",)), ("drop_old", ("one", "two"))])
 def test_kills_at_random_moments_of_a_ring_that_is_always_full(
     host: MemberHost, directory: Path, when_full: WhenFull, groups: tuple[str, ...]
 ) -> None:
