@@ -74,7 +74,7 @@ class Stalls:
         }
 
     def _drops(self, ring: str) -> bool:
-        """Whether who writes to a ring never waits for room: only home rings, which bear their buffers' names."""
+        """Whether who writes to a ring never waits for room: only home rings, named as their buffers."""
         buffer = self._buffers.get(ring)
         return buffer is not None and buffer.when_full != "block"
 
