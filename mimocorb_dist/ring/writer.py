@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from mimocorb_dist.errors import RingError
 
+from .full import claim_without_tokens
 from .interface import Interface, Pace, Run
 from .layout import MEMBER_WORDS, METADATA_DTYPE, UNLIMITED, Header, Held, Member, Pause, Role
 from .table import STORES_MAY_PASS, Slots, fence, pop_run
@@ -36,7 +37,6 @@ _SCRATCH = -2
 _WAITS_SINCE_NS = int(Member.WAITS_SINCE_NS)
 _MOST_KEPT_BACK = 64
 _CLAIMS_A_LOOK = 256
-_STALE_TOKENS = 64
 _METADATA_BYTES = METADATA_DTYPE.itemsize
 _pack_metadata = struct.Struct("=qdd").pack_into
 
@@ -495,7 +495,10 @@ class BufferWriter(Interface):
                     break
                 slots = self._take_tokens(min(count, left))
                 if not slots and not self._waits:
-                    slots = self._take_others(min(count, left), limit)
+                    # What is to be discarded is not worth an event.
+                    keeps = not self._gives_up or (self._heeds_pause and header[_PAUSED] == Pause.DISCARD)
+                    most_given_up = 0 if keeps else limit
+                    slots = claim_without_tokens(self.ring, self._member, min(count, left), most_given_up)
                 if left != UNLIMITED:
                     header[_EVENTS_LEFT] = left - len(slots)
             if slots:
@@ -540,32 +543,6 @@ class BufferWriter(Interface):
         while not slots and self._header[_SPARE] and (tokens := self.ring.spare.pop(count)):
             self._header[_SPARE] -= min(len(tokens) // TOKEN_BYTES, self._header[_SPARE])
             slots = self._table.claim_free(tokens, self._member)
-        return slots
-
-    def _take_others(self, count: int, limit: int) -> Sequence[int]:
-        """Claim slots of which the queues say nothing, in place of waiting. Under the writers' lock.
-
-        First those that are free already: readers may keep their tokens back for a while. Then, if the ring
-        gives up old events, those of at most `limit` events; what is to be discarded is not worth one.
-        """
-        free = self._table.free_tokens()[:count]
-        if len(free):
-            return self._table.claim_free(free.tobytes(), self._member)
-        is_for_nothing = self._heeds_pause and self._header[_PAUSED] == Pause.DISCARD
-        return self._take_oldest(min(count, limit)) if self._gives_up and not is_for_nothing else ()
-
-    def _take_oldest(self, count: int) -> Sequence[int]:
-        """Claim the slots of the oldest events that nobody reads just now. Under the writers' lock."""
-        ring = self.ring
-        ring.header[_MAX_FILLED] = self.slot_count
-        with contextlib.ExitStack() as locks:
-            for queue in ring.ready:
-                locks.enter_context(queue)
-            slots = self._table.claim_oldest(count, self._member)
-            for index, queue in enumerate(ring.ready):
-                # Tokens of events that were given up lie there until readers come, and the queue is finite.
-                if queue.waiting() > self.slot_count // 2 + _STALE_TOKENS:
-                    ring.line_up(index)
         return slots
 
     def _set_aside(self, count: int) -> None:

@@ -66,7 +66,7 @@ def test_one_host(tmp_path):
     assert_balanced(record(tmp_path))
     assert f"raw: {book['dropped']} events were dropped" in report(run_directory(tmp_path))
     assert "paused_count" in (run_directory(tmp_path) / "stats.csv").read_text()
-    assert ", dropped " in output
+    assert f"  buffer raw: {book['dropped']} events were dropped while it was full" in output
 
 
 def test_under_broadcast_each_worker_misses_its_own(tmp_path):

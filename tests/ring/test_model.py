@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-import mimocorb_dist.ring.writer
+import mimocorb_dist.ring.full
 from mimocorb_dist.ring import (
     METADATA_DTYPE,
     BufferObserver,
@@ -111,7 +111,7 @@ class RingMachine(RuleBasedStateMachine):
         self.directory = Path(tempfile.mkdtemp(prefix="ringtest-", dir=runtime_root()))
         self.pid = 1 << 23  # above those that the kernel gives
         self.patches = [
-            mock.patch.object(mimocorb_dist.ring.writer, "_STALE_TOKENS", 0),
+            mock.patch.object(mimocorb_dist.ring.full, "STALE_TOKENS", 0),
             mock.patch.object(os, "getpid", self.current_pid),
             mock.patch.object(
                 Pace,
