@@ -31,6 +31,7 @@ OVERVIEW = {
             "rate_hz": 98765.0,
             "fill": 0.25,
             "dead_time_share": 0.031,
+            "dropped": 4321,
             "paused": True,
             "ended": False,
         }
@@ -71,11 +72,11 @@ def test_the_state_is_shown_as_text_line_and_table():
         "12 345",
         "98.8 kHz",
         "3.1 %",
-        "paused",
+        "paused, 4 321 dropped",
         "35 s, 1 restart",
     ):
         assert words in text
-    assert overview_line(OVERVIEW) == "running: raw 12345 (98.8 kHz, fill 25 %, dead 3.1 %)"
+    assert overview_line(OVERVIEW) == "running: raw 12345 (98.8 kHz, fill 25 %, dead 3.1 %, dropped 4321)"
     from rich.console import Console
 
     shown = Console(width=120, file=io.StringIO(), record=True)
