@@ -280,9 +280,8 @@ FULL = 16
 
 
 @pytest.mark.parametrize("granularity", GRANULARITY)
-@pytest.mark.parametrize("name", ["put new ones", "write new ones"])
 def test_killed_writer_that_drops_new_events_has_counted_them(
-    host: MemberHost, directory: Path, name: str, granularity: str
+    host: MemberHost, directory: Path, granularity: str
 ) -> None:
     def check(ring: Ring, ledger: Ledger, redelivered: int) -> None:
         statistics = ring.statistics()
@@ -293,7 +292,9 @@ def test_killed_writer_that_drops_new_events_has_counted_them(
         assert_all_slots_claimable(ring)
 
     prepare = lambda ring: fill(ring, FULL)  # noqa: E731
-    kill_at_every_step(host, directory, granularity, name, check, prepare, FULL, when_full="drop_new")
+    kill_at_every_step(
+        host, directory, granularity, "put new ones", check, prepare, FULL, when_full="drop_new"
+    )
 
 
 @pytest.mark.parametrize("granularity", GRANULARITY)

@@ -170,16 +170,16 @@ def test_under_broadcast_an_event_is_given_up_for_those_who_have_it_still_to_com
     ring.close()
 
 
-@pytest.mark.parametrize("groups", [(), ("one",), ("one", "two")])
+@pytest.mark.parametrize("groups", [("one",), ("one", "two")])
 def test_without_readers_any_number_of_events_is_given_up(directory: Path, groups: tuple[str, ...]) -> None:
     """The queue of a group holds far fewer tokens."""
     ring = make_ring(directory, 2, groups=groups, when_full="drop_old")
     writer = BufferWriter(ring)
-    for counter in range(20_000):
+    for counter in range(10_000):
         assert put(writer, counter)
-    assert ring.statistics().given_up == dict.fromkeys(groups, 19_998)
+    assert ring.statistics().given_up == dict.fromkeys(groups, 9_998)
     for group in groups:
-        assert read_available(BufferReader(ring, group)) == [19_998, 19_999]
+        assert read_available(BufferReader(ring, group)) == [9_998, 9_999]
     ring.close()
 
 
@@ -307,7 +307,7 @@ def test_kills_at_random_moments_of_a_ring_that_is_always_full(
         for number in range(2):
             start(f"writer {number}")
         redelivered = 0
-        for _ in range(40):
+        for _ in range(20):
             written = ring.statistics().written
             eventually(lambda written=written: ring.statistics().written > written, what="events flow")
             let_pass(draw.uniform(0, 0.01), "deaths come at random moments")
@@ -322,7 +322,7 @@ def test_kills_at_random_moments_of_a_ring_that_is_always_full(
         statistics = ring.statistics()
         begun = sum(Ledger(directory / f"writer {number}")[NEXT] for number in range(2))
         # A killed writer began one batch at most that is neither written nor counted.
-        assert 0 <= begun - statistics.written - statistics.refused <= 3 * 40
+        assert 0 <= begun - statistics.written - statistics.refused <= 3 * 20
         assert statistics.refused > 0 or when_full == "drop_old"
         for group in groups:
             seen = np.fromfile(directory / group, np.uint8)
