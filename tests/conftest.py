@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from tests.support import last_answer
+from tests.support import REPOSITORY, last_answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,11 @@ GRACE_S = 3.0
 MARK = f"MIMOCORB_TEST_SESSION={uuid.uuid4().hex}"
 _MARK = MARK.encode()
 os.environ.update([MARK.split("=", 1)])
+
+# Tests start thousands of Python processes. Where none may leave bytecode beside the sources, each would
+# compile them all anew.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+    os.environ.setdefault("PYTHONPYCACHEPREFIX", str(REPOSITORY / ".pytest_cache" / "bytecode"))
 
 
 @dataclass(frozen=True)
