@@ -10,8 +10,8 @@ from mimocorb_dist.ring import BufferSpec
 from mimocorb_dist.ring.layout import Layout
 from mimocorb_dist.topology import load, plan
 from mimocorb_dist.topology.sizes import ring_bytes
-from tests.node.running import Started, write_setup
-from tests.support import free_port
+from tests.node.running import Started, record, write_setup
+from tests.support import eventually, free_port, let_pass
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,16 +53,44 @@ def exact_bytes(ring) -> int:
     return Layout(spec).total_bytes
 
 
+def name_of(process: psutil.Process) -> str:
+    """Return what tells processes of a run apart, which is the same when one is started again."""
+    words = process.cmdline()
+    return " ".join([words[3], *words[10:]] if "--job" in words else ["node"])
+
+
 class Figures:
-    """What the processes of a run use at one moment."""
+    """What a run uses at one moment: its processes, by their names, and its files in shared memory."""
 
     def __init__(self, run: Started) -> None:
         node = psutil.Process(run.process.pid)
-        processes = [node, *node.children(recursive=True)]
-        self.names = {process.pid: " ".join(process.cmdline()[1:])[-60:] for process in processes}
-        self.own_bytes = {process.pid: own_bytes(process) for process in processes}
-        self.descriptors = {process.pid: process.num_fds() for process in processes}
-        self.threads = {process.pid: process.num_threads() for process in processes}
+        processes = {name_of(process): process for process in [node, *node.children(recursive=True)]}
+        self.pids = {name: process.pid for name, process in processes.items()}
+        self.own_bytes = {name: own_bytes(process) for name, process in processes.items()}
+        self.descriptors = {name: process.num_fds() for name, process in processes.items()}
+        self.threads = {name: process.num_threads() for name, process in processes.items()}
+        files = [path for directory in run.runtime_directories() for path in directory.rglob("*")]
+        self.shared_bytes = sum(path.stat().st_blocks * 512 for path in files if path.is_file())
+
+
+def disturb(run: Started) -> None:
+    """Kill a worker and both ends of a link, and break the connection of the other link."""
+    victims = [*run.workers("raw@daq->filter"), run.workers("pick")[0]]
+    for victim in victims:
+        victim.kill()
+    (receiver,) = [end for end in run.workers("good@filter->storage") if "receive" in end.cmdline()]
+    before = reconnects(run)
+    receiver.suspend()
+    let_pass(3.0, "longer than a link waits for a sign of life")
+    receiver.resume()
+    eventually(lambda: reconnects(run) > before, 30, "a new connection")
+    eventually(lambda: run.workers("pick")[1:] and run.workers("raw@daq->filter")[1:], 30, "their successors")
+
+
+def reconnects(run: Started) -> int:
+    overview = run.overview()
+    assert overview is not None
+    return int(overview["links"]["good@filter->storage"]["reconnects"])
 
 
 def test_memory_is_what_the_setup_says_and_stays_so(tmp_path: Path) -> None:
@@ -86,14 +114,23 @@ def test_memory_is_what_the_setup_says_and_stays_so(tmp_path: Path) -> None:
             assert sum(stat.st_size for stat in files.values()) < OTHER_FILES_BYTES
         run.until("good", 3 * EVENTS)
         after = Figures(run)
+        disturb(run)
+        run.until("good", run.written("good") + EVENTS)
+        disturbed = Figures(run)
         run.interrupt()
         output = run.ends(0)
-    assert "quality GOOD" in output
+    assert "quality DEGRADED" in output
+    assert [book["lost"] for book in record(tmp_path)["buffers"].values()] == [0, 0]
     flight = max(exact_bytes(ring) for node in nodes.values() for ring in node.rings)
-    for pid, name in after.names.items():
-        # What a link has under way lies in its rings, and once more, at most, in the buffers of its sockets.
-        assert after.own_bytes[pid] < PROCESS_BYTES + flight, name
-        assert after.own_bytes[pid] - before.own_bytes[pid] < GROWTH_BYTES, name
-    assert after.names == before.names
-    assert after.descriptors == before.descriptors
-    assert after.threads == before.threads
+    for later in (after, disturbed):
+        for name, pid in later.pids.items():
+            # What a link has under way lies in its rings, and once more, at most, in buffers of its sockets.
+            assert later.own_bytes[name] < PROCESS_BYTES + flight, name
+            is_another = pid != before.pids[name]  # it began anew, and perhaps with more under way
+            allowed = GROWTH_BYTES + (flight if is_another else 0)
+            assert later.own_bytes[name] - before.own_bytes[name] < allowed, name
+        assert later.descriptors == before.descriptors
+        assert later.threads == before.threads
+        assert later.shared_bytes - before.shared_bytes < OTHER_FILES_BYTES
+    assert after.pids == before.pids
+    assert sum(disturbed.pids[name] != pid for name, pid in before.pids.items()) == 3
