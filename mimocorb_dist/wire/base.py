@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 import zmq
 
 from mimocorb_dist.errors import WireError
+from mimocorb_dist.wire.door import watch_door
 from mimocorb_dist.wire.security import Secured, secure_caller, secure_listener
 
 if TYPE_CHECKING:
@@ -95,7 +96,9 @@ def bind(made: zmq.Socket[bytes], host: str, ports: tuple[int, int] | None, secu
                 "and the port allowed?"
             ) from error
         endpoint: str = made.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
-        return int(endpoint.rpartition(":")[2])
+        taken = int(endpoint.rpartition(":")[2])
+        watch_door(made, taken)
+        return taken
     if first == last:
         raise WireError(
             f"port {first} on {host} is in use; end the program that uses it "

@@ -1,4 +1,4 @@
-"""Rubbish for all that reads messages: ``python -m tests.fuzz [--messages N] [--live N] [--seed N]``."""
+"""Rubbish for all that reads messages, and crowds at ports: ``python -m tests.fuzz --help``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--messages", type=int, default=1_000_000, help="for the decoders")
     parser.add_argument("--live", type=int, default=100_000, help="messages and connections for a run")
+    parser.add_argument(
+        "--connections", type=int, default=10_000, help="to each port at once, and in sequence"
+    )
     parser.add_argument("--seed", type=int, default=int(time.time()))
     options = parser.parse_args()
     print(f"seed {options.seed}")
@@ -25,8 +28,9 @@ def main() -> int:
     print(f"decoders: {dict(outcome)} in {time.monotonic() - start_s:.0f} s")
     start_s = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        verdict = sockets(options.live, options.seed, Path(folder))
+        verdict = sockets(options.live, options.connections, options.seed, Path(folder))
     print(f"sockets: {dict(verdict.sent)} in {time.monotonic() - start_s:.0f} s")
+    print(f"crowds: {dict(verdict.crowds)}, told in {verdict.told_of_crowds} lines")
     print(f"the run: {verdict.events} events, {verdict.lost} lost, quality {verdict.quality}")
     print(f"memory +{verdict.grown_mb:.1f} MB, descriptors {verdict.descriptors:+d}")
     if not verdict.unharmed:

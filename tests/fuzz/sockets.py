@@ -17,6 +17,7 @@ import zmq
 from tests.counting import write_counting
 from tests.support import eventually, free_port
 
+from .crowd import at_once, one_by_one
 from .mutations import bent, corpus
 
 NODES = """
@@ -41,6 +42,10 @@ class Verdict:
     ----------
     sent
         How many messages and connections of each kind it was given.
+    crowds
+        What became of the connections of crowds.
+    told_of_crowds
+        How many lines of its log are about them.
     events
         Events that went all the way.
     wrong
@@ -56,6 +61,8 @@ class Verdict:
     """
 
     sent: Counter[str]
+    crowds: Counter[str]
+    told_of_crowds: int
     events: int
     wrong: str
     lost: int
@@ -70,8 +77,20 @@ class Verdict:
         return good and self.grown_mb < 50 and self.descriptors <= 4
 
 
-def sockets(count: int, seed: int, folder: Path) -> Verdict:
-    """Start a run of three nodes in a folder, give its ports rubbish, end it, and look at it."""
+def sockets(count: int, connections: int, seed: int, folder: Path) -> Verdict:
+    """Start a run of three nodes in a folder, give its ports rubbish and crowds, end it, and look at it.
+
+    Parameters
+    ----------
+    count
+        How many messages and connections with rubbish there are in all.
+    connections
+        How many come to each port at once, and then again one after the other.
+    seed
+        Of the rubbish.
+    folder
+        Where the run is.
+    """
     write_counting(folder, NODES.replace("PORT", str(free_port())), length=100, rate=2000.0)
     log = folder / "log.txt"
     with log.open("wb") as output:
@@ -86,9 +105,14 @@ def sockets(count: int, seed: int, folder: Path) -> Verdict:
         eventually(lambda: "\nrunning" in "\n" + log.read_text(), 60, "the run")
         listeners = _listeners(psutil.Process(run.pid))
         before = _holds(listeners)
-        sent = _rubbish([port for ports in listeners.values() for port in ports], count, seed)
+        ports = [port for ports in listeners.values() for port in ports]
+        sent = _rubbish(ports, count, seed)
+        crowds: Counter[str] = Counter()
+        for port in ports:
+            crowds += at_once(port, connections) + one_by_one(port, connections)
         eventually(lambda: _holds(listeners)[1] <= before[1] + 4, 30, "connections to be given up")
         after = _holds(listeners)
+        assert run.poll() is None, log.read_text()
         run.terminate()
         run.wait(60)
     finally:
@@ -99,6 +123,8 @@ def sockets(count: int, seed: int, folder: Path) -> Verdict:
     books = record["buffers"]
     return Verdict(
         sent=sent,
+        crowds=crowds,
+        told_of_crowds=log.read_text().count("connections at a time; one is turned away"),
         events=books["kept"]["read"],
         wrong=(record_path.parent / "wrong.txt").read_text(),
         lost=sum(book["lost"] for book in books.values()),
