@@ -1,11 +1,14 @@
-"""Rows/s of text and csv files, in whole setups started from YAML: 3 columns of metadata and 10 of fields.
+"""Events/s of exporters, in whole setups started from YAML.
 
-Run it with ``python -m benchmarks.exports``. Text files of version 1 are compared with the peer's. The source
-is as fast as its buffer of 128 slots lets it, so its rate is that of the exporter.
+Run it with ``python -m benchmarks.exports``. Text and csv files have 3 columns of metadata and 10 of fields;
+text files of version 1 are compared with the peer's. The source is as fast as its buffer of 128 slots lets it
+be, so its rate is that of the exporter. Then exporters write with and without bringing files to the disk,
+from buffers with room for the events of about two seconds, and all the time to the end counts.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import tempfile
 from pathlib import Path
@@ -34,7 +37,7 @@ from mimocorb_dist.workers import BatchImporter
 
 def source(io):
     random = np.random.default_rng(1)
-    data = np.zeros((64, 1), io.data_out_examples[0].dtype)
+    data = np.zeros((64, io.data_out_examples[0].size), io.data_out_examples[0].dtype)
     for name in data.dtype.names:
         data[name] = 1000 * random.random(data.shape)
 
@@ -49,23 +52,52 @@ def source(io):
 """
 
 
+EXPORT = """
+import json
+import os
+from time import monotonic
+
+from mimocorb_dist.functions import data, exporters
+
+
+def export(io):
+    if not io["synced"]:
+        os.fsync = lambda descriptor: None
+    begin_s = monotonic()
+    {"csv": exporters.csv, "parquet": exporters.parquet, "mimo": data.export}[io["kind"]](io)
+    (io.run_dir / "export.json").write_text(json.dumps(io.events / (monotonic() - begin_s)))
+"""
+SAMPLES = 1000
+MANY_SLOTS = 60_000
+
+
 def measure_csv(seconds: float) -> float:
     """Return the rows/s of `exporters.csv`."""
-    fields = {name: FIELDS[name].name for name in FIELDS.names or ()}
+    return _measure({"function": "exporters.csv"}, "source", seconds, 128, 1)
+
+
+def measure_export(kind: str, seconds: float, samples: int, synced: bool) -> float:
+    """Return the events/s of an exporter: rows of 10 fields, or waveforms of one."""
+    worker = {"file": "functions.py", "function": "export", "config": {"kind": kind, "synced": synced}}
+    return _measure(worker, "export", seconds, MANY_SLOTS, samples)
+
+
+def _measure(worker: dict[str, Any], told_by: str, seconds: float, slots: int, samples: int) -> float:
+    fields = {"ch1": "float32"} if samples > 1 else {name: FIELDS[name].name for name in FIELDS.names or ()}
     source: dict[str, Any] = {"file": "functions.py", "function": "source", "sinks": ["rows"]}
     document = {
-        "Buffers": {"rows": {"slot_count": 128, "data_length": 1, "data_dtype": fields}},
+        "Buffers": {"rows": {"slot_count": slots, "data_length": samples, "data_dtype": fields}},
         "Workers": {
             "source": {**source, "config": {"seconds": seconds}},
-            "table": {"function": "exporters.csv", "sources": ["rows"]},
+            "save": {**worker, "sources": ["rows"]},
         },
     }
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "setup.yaml")
-        path.with_name("functions.py").write_text(SOURCE_2)
+        path.with_name("functions.py").write_text(SOURCE_2 + EXPORT)
         path.write_text(json.dumps(document))
         version_1.run_here(path)
-        (result,) = Path(folder).glob("target/run_*/source.json")
+        (result,) = Path(folder).glob(f"target/run_*/{told_by}.json")
         return float(json.loads(result.read_text()))
 
 
@@ -96,6 +128,25 @@ def main() -> None:
         ),
     ]
     report.table("Rows/s", ["exporter", "rows/s", "of 30 k/s", "times the peer"], rows)
+    report.table("On the disk", ["exporter", "events/s", "without sync", "share"], on_disk(arguments))
+
+
+def on_disk(arguments: Any) -> list[list[Any]]:
+    """Compare exporters with and without bringing their files to the disk; return the table's rows."""
+    rows = []
+    for kind, samples in (("csv", 1), ("mimo", SAMPLES), ("parquet", SAMPLES)):
+        run = functools.partial(measure_export, kind, 4 * arguments.seconds, samples)
+        cases = {"synced": functools.partial(run, True), "not": functools.partial(run, False)}
+        values = interleaved(cases, arguments.repeats)
+        rows.append(
+            [
+                kind if samples == 1 else f"{kind}, {samples} samples",
+                rate(Spread.of(values["synced"]).median),
+                rate(Spread.of(values["not"]).median),
+                ratio(values["synced"], values["not"]),
+            ]
+        )
+    return rows
 
 
 if __name__ == "__main__":

@@ -2,43 +2,26 @@
 
 from __future__ import annotations
 
-import itertools
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mimocorb_dist.errors import SetupError
+from mimocorb_dist.workers.names import part_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import BinaryIO
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from mimocorb_dist.workers import BufferIO
 
 
-def create_file(io: BufferIO, name: str, suffix: str) -> BinaryIO:
-    """Create a file of this process in the run directory.
-
-    It is ``<name><suffix>`` for the first process of the worker, ``<name>.part2<suffix>`` for the second one,
-    and so on. A file that is there already stays as it is: this process wrote it before it was started anew,
-    or one of the same worker on another node did. Then the next name that no other process here takes is
-    tried: of three processes the first one has ``<name>.part4<suffix>`` next.
-    """
-    for part in _parts(io, name):
-        path = io.run_dir / f"{part}{suffix}"
-        try:
-            file = path.open("xb")
-        except FileExistsError:
-            io.logger.info("%s is there already, and stays as it is", path.name)
-            continue
-        return file
-    raise AssertionError("unreachable: names do not run out")
-
-
 def create_directory(io: BufferIO, name: str) -> Path:
-    """Create a directory in the run directory; see `create_file`."""
-    for part in _parts(io, name):
+    """Create a directory of this process in the run directory: ``<name>``, ``<name>.part2``, and so on.
+
+    One that is there already stays as it is: this process made it before it was started anew, or one of the
+    same worker on another node did.
+    """
+    for part in part_names(io, name):
         path = io.run_dir / part
         try:
             path.mkdir()
@@ -49,14 +32,6 @@ def create_directory(io: BufferIO, name: str) -> Path:
     raise AssertionError("unreachable: names do not run out")
 
 
-def unfinished(io: BufferIO, name: str, suffix: str, is_finished: Callable[[Path], bool]) -> list[str]:
-    """Return the names of files that processes before this one left without what makes them whole."""
-    if not io.again:
-        return []
-    earlier = itertools.takewhile(Path.exists, (io.run_dir / f"{part}{suffix}" for part in _parts(io, name)))
-    return [path.name for path in earlier if not is_finished(path)]
-
-
 def tell_what_is_gone(io: BufferIO, what: str) -> None:
     """Have the record of the run say what a process before this one had in memory, if there was one."""
     if io.again:
@@ -65,13 +40,7 @@ def tell_what_is_gone(io: BufferIO, what: str) -> None:
 
 def own_name(io: BufferIO, name: str) -> str:
     """Return the name that this process of the worker takes for one that all its processes have."""
-    return next(_parts(io, name))
-
-
-def _parts(io: BufferIO, name: str) -> Iterator[str]:
-    """Yield the names that are this process's, one after the other."""
-    for number in itertools.count(io.number + 1, io.processes):
-        yield name if number == 1 else f"{name}.part{number}"
+    return next(part_names(io, name))
 
 
 def replace_file(path: Path, content: bytes) -> None:

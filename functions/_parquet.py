@@ -1,11 +1,9 @@
-"""Events as rows of a parquet file: writing them, and reading them again."""
+"""Events as rows of parquet files: their types, tables of them, and reading them again."""
 
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,15 +14,13 @@ from ._targets import column, listed, structured
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from types import TracebackType
-    from typing import BinaryIO
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from ._targets import Batch, Reader, Target
 
 FACTS_KEY = b"mimocorb"
-_END = b"PAR1"
 _METADATA_TYPES: dict[str, np.dtype[Any]] = {
     name: _mimo.METADATA[name] for name in _mimo.METADATA.names or ()
 }
@@ -89,103 +85,17 @@ def _arrow_array(values: NDArray[Any], arrow: Any) -> Any:
     return pa.ListArray.from_arrays(offsets, items, type=arrow)
 
 
-class ParquetRows:
-    """A parquet file that grows by row groups.
+def table_of(metadata: NDArray[Any], data: NDArray[Any], schema: Any) -> Any:
+    """Make an arrow table of events: metadata (k,), data (k, data_length)."""
+    import pyarrow as pa
 
-    Rows are collected and written together: a row group when there are enough bytes of them. The file can be
-    read when it is closed; leaving the ``with`` block closes it, however that happens.
-
-    Parameters
-    ----------
-    file
-        The file, new and open for writing.
-    schema
-        See `arrow_schema`.
-    group_bytes
-        Size of a row group in memory.
-    compression
-        ``zstd``, ``snappy``, ``gzip`` or ``none``.
-    """
-
-    def __init__(
-        self, file: BinaryIO, schema: Any, *, group_bytes: int = 1 << 25, compression: str = "zstd"
-    ) -> None:
-        import pyarrow.parquet as pq
-
-        self._schema = schema
-        self._group_bytes = group_bytes
-        self._batches: list[tuple[NDArray[Any], NDArray[Any]]] = []
-        self._bytes = 0
-        self._file = file
-        self._writer = pq.ParquetWriter(file, schema, compression=compression)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def add(self, metadata: NDArray[Any], data: NDArray[Any]) -> None:
-        """Add events: metadata (k,), data (k, data_length). They are copied."""
-        self._batches.append((metadata.copy(), data.copy()))
-        self._bytes += metadata.nbytes + data.nbytes
-        if self._bytes >= self._group_bytes:
-            self.write_group()
-
-    def write_group(self) -> None:
-        """Write the rows collected so far as a row group."""
-        import pyarrow as pa
-
-        if not self._batches:
-            return
-        metadata = np.concatenate([batch[0] for batch in self._batches])
-        data = np.concatenate([batch[1] for batch in self._batches])
-        self._batches.clear()
-        self._bytes = 0
-        if data.shape[1] == 1:
-            data = data[:, 0]
-        arrays = []
-        for field in self._schema:
-            values = metadata[field.name] if field.name in _METADATA_TYPES else data[field.name]
-            arrays.append(_arrow_array(values, field.type))
-        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
-        self._file.flush()
-
-    def close(self) -> None:
-        """Write what is left and the file's end, and see it to the disk.
-
-        Raises
-        ------
-        OSError
-            If that cannot be; with a note if the file has no end now.
-        """
-        if self._file.closed:
-            return
-        try:
-            try:
-                self.write_group()
-            finally:
-                self._writer.close()
-                self._file.flush()
-                os.fsync(self._file.fileno())
-                self._file.close()
-        except OSError as error:
-            path = Path(self._file.name)
-            if not has_end(path):
-                error.add_note(f"{path.name} cannot be read, for its end is missing (data.export loses less)")
-            raise
-
-
-def has_end(path: Path) -> bool:
-    """Tell whether a parquet file is whole: without its end it cannot be read."""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - len(_END)))
-        return file.read() == _END
+    if data.shape[1] == 1:
+        data = data[:, 0]
+    arrays = []
+    for field in schema:
+        values = metadata[field.name] if field.name in _METADATA_TYPES else data[field.name]
+        arrays.append(_arrow_array(values, field.type))
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def open_parquet(path: Path, target: Target, sources: Mapping[str, str]) -> Reader:

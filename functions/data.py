@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 
 from mimocorb_dist.errors import DataFileError
 from mimocorb_dist.workers import BatchExporter, BatchImporter
-from mimocorb_dist.workers.synced import SyncedFile
 
 from . import _mimo
 from ._keys import Choice, DataFile, FieldMap, Flag, Number, OutputName, Repetitions, Text, Whole
 from ._mimo_file import mimoFile  # noqa: F401 (users import it from here)
-from ._output import create_file
 from ._pace import Pacer, as_recorded, poisson, random_numbers, uniform
 from ._recordings import open_recording
 from ._settings import Config, Problem, unfit
@@ -27,8 +25,6 @@ if TYPE_CHECKING:
     from ._pace import Waits
     from ._settings import Settings, Surroundings
     from ._targets import Batch, Reader
-
-_SYNC_INTERVAL_S = 1.0
 
 
 EXPORT = Config({"filename": OutputName.of("Name of the file, without ``.mimo``.", ".mimo")})
@@ -47,9 +43,8 @@ def export(io: BufferIO) -> None:
     """
     exporter = BatchExporter(io)
     example = io.data_in_examples[0]
-    file = create_file(io, EXPORT.read(io)["filename"], ".mimo")
-    with SyncedFile(file, _SYNC_INTERVAL_S) as events:
-        events.write(_mimo.header_bytes(example.dtype, example.size))
+    name = f"{EXPORT.read(io)['filename']}.mimo"
+    with exporter.open(name, _mimo.header_bytes(example.dtype, example.size)) as events:
         for data, metadata in exporter:
             events.write(_mimo.event_bytes(metadata, data))
 

@@ -14,17 +14,9 @@ import mimocorb_dist
 from mimocorb_dist.errors import SetupError
 from mimocorb_dist.workers import BatchExporter
 from mimocorb_dist.workers.rows import column_names, header_line, rows_text, unwritable
-from mimocorb_dist.workers.synced import SyncedFile
 
 from ._keys import Bins, Choice, Number, OutputName
-from ._output import (
-    create_directory,
-    create_file,
-    replace_file,
-    single_values,
-    tell_what_is_gone,
-    unfinished,
-)
+from ._output import create_directory, replace_file, single_values, tell_what_is_gone
 from ._settings import Config, Problem
 
 if TYPE_CHECKING:
@@ -64,7 +56,8 @@ CSV = Config(
     {
         "filename": OutputName.of("Name of the file, without ``.csv``.", ".csv"),
         "save_interval": Number(
-            "Rows can be read by others at once; every `save_interval` s they are brought to the disk.",
+            "Rows can be read by others at once; every `save_interval` s they are brought to the disk, and "
+            "sooner when half of the buffer's slots hold rows that are not there yet.",
             1,
             minimum=0,
         ),
@@ -95,11 +88,10 @@ def csv(io: BufferIO) -> None:
     exporter = BatchExporter(io)
     dtype = single_values(io, "exporters.csv").dtype
     settings = CSV.read(io)
-    file = create_file(io, settings["filename"], ".csv")
-    with SyncedFile(file, settings["save_interval"]) as rows:
-        rows.write(header_line(column_names(dtype)).encode())
+    header = header_line(column_names(dtype))
+    with exporter.open(f"{settings['filename']}.csv", header, settings["save_interval"]) as rows:
         for data, metadata in exporter:
-            rows.write(rows_text(metadata, data[:, 0]).encode())
+            rows.write(rows_text(metadata, data[:, 0]))
 
 
 HISTOGRAM = Config(
@@ -216,13 +208,12 @@ def parquet(io: BufferIO) -> None:
         # pandas.read_parquet("raw.parquet")["ch1"].iloc[0] is the first waveform
         # json.loads(pyarrow.parquet.read_schema("raw.parquet").metadata[b"mimocorb"])["run"]
     """
-    from ._parquet import ParquetRows, arrow_schema, has_end
+    from ._parquet import arrow_schema
+    from ._parquet_file import ParquetOutput
 
     exporter = BatchExporter(io)
     example = io.data_in_examples[0]
     settings = PARQUET.read(io)
-    interval_s, compression = settings["flush_interval"], settings["compression"]
-    group_bytes = int(settings["group_megabytes"] * 1e6)
     try:
         schema = arrow_schema(example.dtype, example.size, _facts(io))
     except TypeError as error:
@@ -230,16 +221,18 @@ def parquet(io: BufferIO) -> None:
             f"worker {io.name}: {io.buffer_names_in[0]} cannot be written by exporters.parquet: {error}; "
             "data.export takes any type"
         ) from error
-    for lost in unfinished(io, settings["filename"], ".parquet", has_end):
-        io.tell(f"{lost} has no end, and its rows are lost")
-    file = create_file(io, settings["filename"], ".parquet")
-    with ParquetRows(file, schema, group_bytes=group_bytes, compression=compression) as rows:
-        written_s = time.monotonic()
+    rows = ParquetOutput(
+        io,
+        settings["filename"],
+        schema,
+        exporter.files_of("rows"),
+        group_bytes=int(settings["group_megabytes"] * 1e6),
+        flush_s=settings["flush_interval"],
+        compression=settings["compression"],
+    )
+    with exporter.kept("rows", rows):
         for data, metadata in exporter:
             rows.add(metadata, data)
-            if time.monotonic() - written_s >= interval_s:
-                rows.write_group()
-                written_s = time.monotonic()
 
 
 def _facts(io: BufferIO) -> dict[str, Any]:

@@ -81,9 +81,12 @@ class Gone:
     ----------
     trouble
         What went wrong; None if it ended as it should.
+    finished
+        Whether it has come to its end by itself.
     """
 
     trouble: str | None = None
+    finished: bool = False
 
 
 @dataclass
@@ -187,7 +190,7 @@ class Crew:
         member = self._members[task]
         if member.said_finished and exit_code <= 0:  # a signal after its last word undoes nothing
             member.phase = Phase.ENDED
-            return Gone()
+            return Gone(finished=True)
         if self.aborting:
             member.phase = Phase.FAILED
             return Gone()
@@ -357,6 +360,10 @@ class Crew:
     def importers(self) -> list[Task]:
         """The importers that have not ended."""
         return [task for task in self.left if task.is_importer]
+
+    def has_process(self, worker: str) -> bool:
+        """Whether any process of a worker has not ended for good."""
+        return any(task.name == worker for task in self.left)
 
     def has_reader(self, ring: str, group: str) -> bool:
         """Whether any process may still read a ring as a member of a group."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mimocorb_dist.errors import MimocorbError, RunError, WireError
 from mimocorb_dist.links.ledger import settle
 from mimocorb_dist.topology import WorkerPlan
+from mimocorb_dist.workers.commits import cut_back_after
 
 from .backlogs import Backlogs
 from .crew import Crew, Gone, Phase, Restart, signal_name
@@ -419,6 +420,8 @@ class Work:
         """Let the data flow go on, or end, without a process that will not come back."""
         self._rings.end_writers(task, pid)
         trouble = meaning.trouble
+        if not meaning.finished:
+            self._cut_files(task)
         may_leave = self.crew.stopping or task.name == self._topology.rules.ends_with
         if not self.crew.aborting:
             for ring, group in task.reads:
@@ -432,6 +435,17 @@ class Work:
             self._events.trouble(trouble, link="" if task.kind == "worker" else task.name)
         if self._rescuer.busy and self._rescue_timer is None:
             self._rescue()
+
+    def _cut_files(self, task: Task) -> None:
+        """Let the files of a worker end with the last event that it has read: the others go elsewhere."""
+        if task.kind != "worker":
+            return
+        number = task.number if self.crew.has_process(task.name) else None
+        for ring, group in task.reads:
+            try:
+                cut_back_after(self._rings[ring].path, group, task.name, number, self._run.path)
+            except OSError as error:
+                self._events.trouble(f"{task.label}: its files cannot be cut back ({error})")
 
     def _has_events_to_come(self, ring: str, group: str) -> bool:
         ended = self._rings[ring].ended

@@ -1,6 +1,8 @@
 """The shared-memory ring buffer."""
 
 from .attach import connect
+from .commit_file import commit_path, commit_paths, last_commit
+from .holding import Holding
 from .interface import EndOfStream, Interface, Run
 from .layout import METADATA_DTYPE, BufferSpec
 from .observer import BufferObserver
@@ -19,9 +21,13 @@ __all__ = [
     "ClassicFigures",
     "EndOfStream",
     "Event",
+    "Holding",
     "Interface",
     "Recovery",
     "Ring",
     "Run",
+    "commit_path",
+    "commit_paths",
     "connect",
+    "last_commit",
 ]

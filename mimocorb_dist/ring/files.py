@@ -1,4 +1,4 @@
-"""The files of a ring: its shared memory, and the queues beside it."""
+"""The files of a ring: its shared memory, and the queues and commit files beside it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mimocorb_dist.errors import RingError
 
+from .commit_file import commit_paths
 from .layout import MAGIC, UNLIMITED, VERSION, BufferSpec, Header, Layout
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def remove_files(path: Path, spec: BufferSpec) -> None:
         free_path(path),
         spare_path(path),
         *(ready_path(path, group) for group in spec.groups),
+        *(file for group in spec.groups for file in commit_paths(path, group)),
     ):
         file.unlink(missing_ok=True)
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .interface import EndOfStream, Interface, Pace, Run
+from .commit_file import still_taken
+from .interface import MOST_NAPS, EndOfStream, Interface, Pace, Run
 from .layout import Group, Role
-from .table import Slots, pop_run
+from .table import Slots, Words, pop_run
 from .tokens import SLOT_BITS, WAKE, pack_token
 
 if TYPE_CHECKING:
@@ -128,16 +129,13 @@ class BufferReader(Interface):
         stream. If the block raises, the events count as not read, and are delivered again.
         """
         try:
-            taken = self._take_many(limit)
+            taken = self.take_at_hand(limit)
         except EndOfStream:
             yield None, None
             return
+        assert taken is not None  # it waits as long as it takes
         try:
-            yield (
-                self._protected(taken.metadata, taken.data)
-                if isinstance(taken, Run)
-                else self._gathered(taken)
-            )
+            yield self.events_of(taken)
         except GeneratorExit:
             self._release_many(taken)
             raise
@@ -177,11 +175,20 @@ class BufferReader(Interface):
 
     def release(self, run: Run) -> None:
         """Say that taken events have been dealt with: their slots are free for writers."""
-        self._release_slots(slice(run.first, run.first + run.count))
+        self.release_slots(slice(run.first, run.first + run.count))
 
     def requeue(self, run: Run) -> None:
         """Give back taken events: they are delivered again, before all others, to any reader of the group."""
-        self._requeue_slots(range(run.first, run.first + run.count))
+        self.requeue_slots(run.slots)
+
+    @property
+    def group_number(self) -> int:
+        """Number of the reader group in the ring."""
+        return self._index
+
+    def view(self, slot: int) -> Batch:
+        """Return metadata, shape (1,), and data, shape (data_length,), of a taken slot."""
+        return self._views[slot] or self._view(slot)
 
     def inherit(self, pid: int, slots: Slots) -> None:
         """Take over from a dead process of this group: what it had taken in some slots is this reader's now.
@@ -208,7 +215,7 @@ class BufferReader(Interface):
         self._push_freed()
         with self._queue:
             self._put_back_ahead()
-            self._table.give_back_taken(self._columns, self._member)
+            self.ring.give_back_taken(self._index, self._member)
             self.ring.line_up(self._index)
         self.ring.leave(self._member)
         self._member = self._pid = -1
@@ -230,10 +237,12 @@ class BufferReader(Interface):
 
     # Batches of slots that lie scattered.
 
-    def _take_many(self, limit: int) -> Run | Slots:
-        """Take events; return a run of slots, or all that were at hand if they lie scattered."""
+    def take_at_hand(self, limit: int, timeout_s: float | None = None) -> Run | Slots | None:
+        """Take events as `take` does; if they lie scattered, return the slots of all that were at hand."""
         if not self._ahead:
-            slots = self._claim(limit, None)
+            slots = self._claim(limit, timeout_s)
+            if not slots:
+                return None
             if isinstance(slots, range) and len(slots) <= limit:
                 return Run(self.ring, slots.start, len(slots))
             self._ahead[:] = reversed(slots)
@@ -243,6 +252,26 @@ class BufferReader(Interface):
             return Run(self.ring, first, count)
         del self._ahead[-len(at_hand) + count :]
         return np.array(at_hand[::-1])
+
+    def events_of(self, taken: Run | Slots) -> Batch:
+        """Return metadata, shape (k,), and data, shape (k, data_length), of what `take_at_hand` has given."""
+        if isinstance(taken, Run):
+            return self._protected(taken.metadata, taken.data)
+        return self._gathered(taken)
+
+    def tokens_of(self, slots: Slots) -> Words:
+        """Return the tokens of taken slots: each with its count of writings."""
+        return self._table.tokens_of_taken(self._columns, slots)
+
+    def release_committed(self, tokens: Words) -> None:
+        """Release what another reader of the group has committed, and died before it could do it itself.
+
+        Nothing may be committed in its place before: then nobody would know any more.
+        """
+        with self._queue:
+            slots = still_taken(tokens, self._columns)
+            if len(slots):
+                self.release_slots(slots)
 
     def _gathered(self, slots: Slots) -> Batch:
         """Copy events; return metadata, shape (k,), and data, shape (k, data_length)."""
@@ -259,9 +288,10 @@ class BufferReader(Interface):
         if isinstance(taken, Run):
             self.release(taken)
         else:
-            self._release_slots(taken)
+            self.release_slots(taken)
 
-    def _release_slots(self, slots: slice | Slots) -> None:
+    def release_slots(self, slots: slice | Slots) -> None:
+        """Do the same as `release` for slots by their numbers."""
         tokens = self._table.release_many(self._columns, slots)
         if len(tokens):
             self.ring.free.push(tokens.tobytes())
@@ -270,13 +300,14 @@ class BufferReader(Interface):
         if isinstance(taken, Run):
             self.requeue(taken)
         else:
-            self._requeue_slots(taken.tolist())
+            self.requeue_slots(taken)
 
-    def _requeue_slots(self, slots: Sequence[int]) -> None:
+    def requeue_slots(self, slots: Slots) -> None:
+        """Do the same as `requeue` for slots by their numbers."""
         self._push_freed()
         with self._queue:
             self._put_back_ahead()
-            self._table.give_back(self._columns, np.array(slots))
+            self._table.give_back(self._columns, slots)
             self.ring.line_up(self._index)
 
     # Claiming.
@@ -288,7 +319,7 @@ class BufferReader(Interface):
         now_s = time.monotonic()
         deadline_s = None if timeout_s is None else now_s + timeout_s
         count = self._pace.next(now_s, limit)
-        naps = self._pace.naps if timeout_s is None else 0
+        naps = self._pace.naps if timeout_s is None or timeout_s > MOST_NAPS * self._pace.nap_s else 0
         while not (slots := self._claim_now(count)):
             # Looked at again: the last event comes before the end.
             if self.ring.ended:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from mimocorb_dist.errors import RingError
 
+from .commit_file import commit_paths, committed_by
 from .files import allocate, free_path, map_ring, ready_path, remove_files, spare_path
 from .layout import (
     MAX_MEMBERS,
@@ -457,6 +458,17 @@ class Ring:
         self.table.queue_ready(self.table.groups[index])
         queue.push(WAKE)
 
+    def give_back_taken(self, index: int, member: int) -> int:
+        """Make ready again what a member has taken; return how many events. Under the group's lock.
+
+        Those that it had committed are dealt with: what it did not live to do is done for it, and they are
+        free.
+        """
+        columns = self.table.groups[index]
+        for slots in committed_by(member, commit_paths(self.path, self.spec.groups[index]), columns):
+            self.free.push(self.table.release_many(columns, slots).tobytes())
+        return self.table.give_back_taken(columns, member)
+
     def group_index(self, group: str) -> int:
         """Return the number of a reader group."""
         try:
@@ -518,10 +530,10 @@ class Ring:
 
     def _requeue(self, index: int, member: int) -> int:
         """Make ready again what a reader had taken, and line up all that is ready in the right order."""
-        columns, queue = self.table.groups[index], self.ready[index]
+        queue = self.ready[index]
         with queue:
-            self.table.finish_giving_up(columns, member)
-            count = self.table.give_back_taken(columns, member)
+            self.table.finish_giving_up(self.table.groups[index], member)
+            count = self.give_back_taken(index, member)
             self.line_up(index)
         return count
 

@@ -261,6 +261,10 @@ class SlotTable:
             tokens = tokens[free]
         return tokens
 
+    def tokens_of_taken(self, group: GroupColumns, slots: slice | Slots) -> Words:
+        """Return the tokens of slots that a group has taken."""
+        return self._tokens(group.all_taken, slots)
+
     # After a death.
 
     def give_back_claimed(self, member: int) -> int:

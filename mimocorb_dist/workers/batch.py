@@ -14,6 +14,7 @@ import numpy as np
 from mimocorb_dist.ring import METADATA_DTYPE
 
 from .fit import describe_value
+from .holding import HoldingTemplate
 from .importer import Source
 from .many import as_bytes, chosen_events, events_for
 from .processor import one_for_each
@@ -148,11 +149,12 @@ class _Reading(Template):
         self.limit = limit
 
 
-class BatchExporter(_Reading):
+class BatchExporter(_Reading, HoldingTemplate):
     """Iterate over the events of the only source, many at a time.
 
-    The events count as read when the next ones are asked for. If there are sinks, which must be of the
-    source's type, the events are copied to all of them before they are given.
+    The events count as read when the next ones are asked for; with an output file (`open`), when they are on
+    the disk. If there are sinks, which must be of the source's type, the events are copied to all of them
+    before they are given.
 
     Examples
     --------
@@ -172,6 +174,9 @@ class BatchExporter(_Reading):
         return self.io.iterate(self._batches())
 
     def _batches(self) -> Generator[tuple[Data, Metadata], None, None]:
+        if self._commits is not None:
+            yield from self._held(self._commits, self.limit)
+            return
         io, reader, stop = self.io, self.read[0], self.io.stop
         self._begin()
         try:

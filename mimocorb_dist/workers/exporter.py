@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .holding import HoldingTemplate
 from .stopping import WorkerStop
-from .template import MANY, Template
+from .template import MANY
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -13,17 +14,24 @@ if TYPE_CHECKING:
     from .io import Data, Metadata
 
 
-class Exporter(Template):
-    """Iterate over the events of the only source.
+class Exporter(HoldingTemplate):
+    r"""Iterate over the events of the only source.
 
-    An event counts as read when the next one is asked for. If there are sinks, which must be of the source's
-    type, each event is copied to all of them before it is given.
+    An event counts as read when the next one is asked for; with an output file (`open`), when it is on the
+    disk. If there are sinks, which must be of the source's type, each event is copied to all of them before
+    it is given.
 
     Examples
     --------
     >>> def show(io):
     ...     for data, metadata in Exporter(io):
     ...         print(metadata["counter"][0], data)
+
+    >>> def save(io):
+    ...     exporter = Exporter(io)
+    ...     with exporter.open("heights.txt") as file:
+    ...         for data, metadata in exporter:
+    ...             file.write(f"{data['height'][0]}\n")
     """
 
     SOURCES = 1
@@ -42,6 +50,9 @@ class Exporter(Template):
         return self.io.iterate(self._events_and_none())
 
     def _events(self) -> Generator[tuple[Data, Metadata], None, None]:
+        if self._commits is not None:
+            yield from self._held(self._commits, None)
+            return
         io, reader = self.io, self.read[0]
         stop = io.stop
         copies = [writer.copy for writer in self.write]

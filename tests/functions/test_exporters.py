@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ import pytest
 from mimocorb_dist.functions import data as data_functions
 from mimocorb_dist.functions import exporters, misc
 from mimocorb_dist.functions._mimo import read_events, read_header
-from mimocorb_dist.functions._parquet import ParquetRows, arrow_schema
+from mimocorb_dist.functions._parquet_file import ParquetOutput
 
 from mimocorb_dist.errors import SetupError
 from tests.support import small_disk
@@ -227,30 +227,28 @@ def test_parquet_without_events_can_be_read(bench: Bench) -> None:
 
 
 def test_parquet_of_a_failed_worker_can_be_read(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    bench.buffer("pulses", PULSES)
-    bench.fill("pulses", make_data(10, PULSES))
+    bench.buffer("pulses", PULSES, slots=8)
+    bench.fill("pulses", sent := make_data(100, PULSES))
+    add, adds = ParquetOutput.add, []
 
-    def fail(self: object) -> Any:
-        yield make_data(7, PULSES), make_metadata(7)
-        raise OSError("gone")
+    def fail(self: ParquetOutput, metadata: np.ndarray, data: np.ndarray) -> None:
+        adds.append(len(data))
+        add(self, metadata, data)
+        if sum(adds) >= 50:
+            raise OSError("gone")
 
-    monkeypatch.setattr(exporters.BatchExporter, "__iter__", fail)
-    with pytest.raises(OSError, match="gone"):
-        exporters.parquet(bench.io(["pulses"]))
-    assert pq.read_table(bench.run_dir / "pulses.parquet").num_rows == 7
-
-
-def test_parquet_after_a_killed_process_tells_whose_rows_are_lost(bench: Bench) -> None:
-    bench.buffer("pulses", PULSES)
-    bench.fill("pulses", make_data(4, PULSES))
-    bench.run_dir.mkdir(exist_ok=True)
-    (bench.run_dir / "pulses.parquet").write_bytes(b"PAR1 and what came to the disk")
-    io = bench.io(["pulses"])
-    told: list[str] = []
-    io.tell, io.again = told.append, True
-    exporters.parquet(io)
-    assert told == ["pulses.parquet has no end, and its rows are lost"]
-    assert pq.read_table(bench.run_dir / "pulses.part2.parquet").num_rows == 4
+    monkeypatch.setattr(ParquetOutput, "add", fail)
+    io = bench.io(["pulses"], group_megabytes=0.001)
+    with pytest.raises(OSError, match="gone") as raised:
+        exporters.parquet(io)
+    io.fail(raised.value)
+    kept = sum(adds[:-1])
+    assert rows_of(bench.run_dir / "pulses.parquet", PULSES) == sent[:kept, 0].tolist()
+    assert io.read[0].ring.statistics().read["readers"] == kept
+    monkeypatch.setattr(ParquetOutput, "add", add)
+    exporters.parquet(bench.io(["pulses"]))
+    assert rows_of(bench.run_dir / "pulses.parquet", PULSES) == sent[:, 0].tolist()
+    assert not list(bench.run_dir.glob("*.rest.mimo"))
 
 
 def test_histograms_after_a_killed_process_tell_what_may_be_missing(bench: Bench) -> None:
@@ -264,14 +262,32 @@ def test_histograms_after_a_killed_process_tell_what_may_be_missing(bench: Bench
         assert told == (["what came in the last 2 s before it may be in no histogram"] if again else [])
 
 
-def test_parquet_that_gets_no_end_says_so(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "disk", "64k") as disk, (disk / "raw.parquet").open("wb") as file:
-        rows = ParquetRows(file, arrow_schema(PULSES, 1, {}), compression="none")
-        rows.add(make_metadata(5000), make_data(5000, PULSES))
+def test_parquet_on_a_full_disk_can_be_read_and_gone_on_with(bench: Bench) -> None:
+    bench.buffer("pulses", PULSES)
+    bench.fill("pulses", sent := make_data(20_000, PULSES))
+    with small_disk(bench.directory / "disk", "256k") as disk:
+        io = bench.io(["pulses"], group_megabytes=0.01, compression="none")
+        io.run_dir = disk
         with pytest.raises(OSError, match="No space left") as raised:
-            rows.close()
-        assert "raw.parquet cannot be read, for its end is missing" in raised.value.__notes__[0]
-        os.truncate(file.name, 0)  # else it could not be closed
+            exporters.parquet(io)
+        io.fail(raised.value)
+        kept = rows_of(disk / "pulses.parquet", PULSES)
+        assert 100 < len(kept) < 20_000
+        assert kept == sent[: len(kept), 0].tolist()
+        shutil.copytree(disk, bench.run_dir, dirs_exist_ok=True)
+    exporters.parquet(bench.io(["pulses"]))
+    assert rows_of(bench.run_dir / "pulses.parquet", PULSES) == sent[:, 0].tolist()
+
+
+def rows_of(path: Path, dtype: np.dtype) -> list[tuple[Any, ...]]:
+    """The rows of a parquet file and of the rest beside it."""
+    table = pq.read_table(path).select(dtype.names or ())
+    rows = list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+    rest = path.with_suffix(".rest.mimo")
+    if rest.exists():
+        for _, data in read_events(rest, read_header(rest)):
+            rows += data[:, 0].tolist()
+    return rows
 
 
 def test_parquet_refuses_what_it_has_no_type_for(bench: Bench) -> None:

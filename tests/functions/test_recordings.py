@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from mimocorb_dist.functions import _mimo
-from mimocorb_dist.functions._parquet import ParquetRows, arrow_schema
+from mimocorb_dist.functions._parquet import arrow_schema, table_of
 from mimocorb_dist.functions._recordings import open_recording
 from mimocorb_dist.functions._targets import Target
 
@@ -90,9 +91,7 @@ def test_written_events_come_back_with_their_metadata(tmp_path: Path, target: Ta
         path.write_bytes(_mimo.header_bytes(target.dtype, target.length) + content)
     else:
         schema = arrow_schema(target.dtype, target.length, {})
-        with ParquetRows(path.open("xb"), schema, group_bytes=4000) as rows:
-            for part in np.split(np.arange(300), 30):
-                rows.add(metadata[part], data[part])
+        pq.write_table(table_of(metadata, data, schema), path, row_group_size=100)
     batches = list(open_recording(path, target)())
     assert np.concatenate([batch[0] for batch in batches]).tolist() == metadata.tolist()
     assert np.concatenate([batch[1] for batch in batches]).tolist() == data.tolist()

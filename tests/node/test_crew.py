@@ -91,7 +91,7 @@ def test_a_signal_after_the_last_word_is_no_trouble(crew):
     let_run(crew)
     worker = task_of(crew, "worker")
     crew.hear(worker, {"state": "finished", "events": 7})
-    assert crew.died(worker, -signal.SIGTERM) == Gone()
+    assert crew.died(worker, -signal.SIGTERM) == Gone(finished=True)
     assert worker not in crew.left
 
 
@@ -107,7 +107,7 @@ def test_an_end_as_it_should_be_is_no_trouble(crew):
     let_run(crew)
     worker = task_of(crew, "worker")
     crew.hear(worker, {"state": "finished", "events": 7})
-    assert crew.died(worker, 0) == Gone()
+    assert crew.died(worker, 0) == Gone(finished=True)
     assert crew.worker_counts()["pick"] == {
         "alive": 0,
         "restarts": 0,

@@ -20,9 +20,12 @@ from tests.support import REPOSITORY
 class MemberHost:
     """The host, seen from a test: a context manager; at its end all its processes are killed."""
 
+    def __init__(self, programs: str = "tests.ring.programs") -> None:
+        self._programs = programs
+
     def __enter__(self) -> MemberHost:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.ring.members"],
+            [sys.executable, "-m", "tests.ring.members", self._programs],
             cwd=REPOSITORY,
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # a process of one thread may fork
             stdin=subprocess.PIPE,
@@ -41,7 +44,7 @@ class MemberHost:
         self._process.stdout.close()
 
     def start(self, program: str, *arguments: Any) -> int:
-        """Run a function of `tests.ring.programs` in a process of its own; return its pid."""
+        """Run a function of the programs in a process of its own; return its pid."""
         pid = int(self._ask({"start": program, "arguments": arguments}))
         self._alive.add(pid)
         return pid
@@ -68,7 +71,7 @@ def _run(program: str, arguments: list[Any]) -> None:
     """Be a member: run the program and end, without what a fork inherits at exit."""
     status = 1
     try:
-        getattr(importlib.import_module("tests.ring.programs"), program)(*arguments)
+        getattr(importlib.import_module(sys.argv[1]), program)(*arguments)
         status = 0
     except BaseException:  # noqa: BLE001 (the test sees the status, and the reader of the log the traceback)
         traceback.print_exc()
@@ -79,7 +82,7 @@ def _run(program: str, arguments: list[Any]) -> None:
 
 def serve() -> None:
     """Be the host."""
-    importlib.import_module("tests.ring.programs")
+    importlib.import_module(sys.argv[1])
     for line in sys.stdin:
         request = json.loads(line)
         if "start" in request:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from mimocorb_dist.errors import SetupError
+from mimocorb_dist.workers.output_file import OutputFile as HeldFile
 from mimocorb_dist.workers.rows import column_names, header_line, rows_text
-from mimocorb_dist.workers.synced import SyncedFile
 
 from .mimo_buffer import Reader
 from .output import OutputFile, output_path
@@ -19,9 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
-
-_SYNC_INTERVAL_S = 1.0
-_BLOCK = 65536
 
 
 class _ToFile:
@@ -67,7 +66,7 @@ class _ToFile:
         self.source = Reader(source_list[0])
         self.dtype = np.dtype(self.source.dtype)
         self._prepare()
-        self._output = OutputFile(path, source_list[0], self._end_of_whole)
+        self._output = OutputFile(path, source_list[0])
         self._file = None if self._output.complete else self._begin(self._output.claim())
 
     def __call__(self) -> None:
@@ -81,20 +80,30 @@ class _ToFile:
         complete = False
         try:
             with file:
-                for metadata, data in self.source.batches():
-                    file.write(self._content(metadata, data))
-                file.write(self._end())
+                size = self._write(file)
+            with self._output.path.open("r+b") as end:  # after the last commit: who goes on cuts it off
+                end.seek(size)
+                end.write(self._end(size))
+                end.flush()
+                os.fsync(end.fileno())
             complete = True
         finally:
             self._output.release(complete=complete)
 
-    def _begin(self, raw: BinaryIO | None) -> SyncedFile | None:
-        if raw is None:
-            return None
-        file = SyncedFile(raw, _SYNC_INTERVAL_S)
-        if raw.tell() == 0:
+    def _begin(self, file: BinaryIO | None) -> BinaryIO | None:
+        if file is not None and file.tell() == 0:
             file.write(self._start())
         return file
+
+    def _write(self, file: BinaryIO) -> int:
+        """Write all events; return how long the file is then."""
+        path = self._output.path
+        commits = self.source.commits(self._output.reader, Path())
+        with HeldFile(file, path, str(path), commits, self.filename) as output:
+            commits.add(self.filename, output)
+            for metadata, data in self.source.held(commits):
+                output.write(self._content(metadata, data))
+        return output.tell()
 
     def _prepare(self) -> None:
         """Import what is needed, and check that the events can be written."""
@@ -107,12 +116,8 @@ class _ToFile:
         """Return what is written for events: metadata (k,), data (k, values_per_slot)."""
         raise NotImplementedError
 
-    def _end(self) -> bytes:
+    def _end(self, _size: int) -> bytes:
         return b""
-
-    @staticmethod
-    def _end_of_whole(file: BinaryIO) -> int:
-        raise NotImplementedError
 
 
 class rb_toTxtfile(_ToFile):
@@ -142,18 +147,6 @@ class rb_toTxtfile(_ToFile):
     def _content(self, metadata: NDArray[Any], data: NDArray[Any]) -> bytes:
         return rows_text(metadata, data[:, 0].view(self.dtype), "\t", as_floats=False).encode()
 
-    @staticmethod
-    def _end_of_whole(file: BinaryIO) -> int:
-        end = file.seek(0, io.SEEK_END)
-        while end:
-            start = max(0, end - _BLOCK)
-            file.seek(start)
-            newline = file.read(end - start).rfind(b"\n")
-            if newline >= 0:
-                return start + newline + 1
-            end = start
-        return 0
-
 
 class rb_toParquetfile(_ToFile):
     """Write each event as ``<filename>_<counter>.parquet`` in the archive ``<filename>.tar``.
@@ -173,32 +166,11 @@ class rb_toParquetfile(_ToFile):
             member = tarfile.TarInfo(f"{self.config_dict['filename']}_{counter}.parquet")
             member.size = len(content)
             members += member.tobuf() + content + bytes(-len(content) % tarfile.BLOCKSIZE)
-        self._size += len(members)
         return bytes(members)
 
-    def _begin(self, raw: BinaryIO | None) -> SyncedFile | None:
-        self._size = raw.tell() if raw is not None else 0
-        return super()._begin(raw)
-
-    def _end(self) -> bytes:
+    def _end(self, size: int) -> bytes:
         end = 2 * tarfile.BLOCKSIZE
-        return bytes(end + -(self._size + end) % tarfile.RECORDSIZE)
-
-    @staticmethod
-    def _end_of_whole(file: BinaryIO) -> int:
-        size = file.seek(0, io.SEEK_END)
-        file.seek(0)
-        end = 0
-        try:
-            with tarfile.TarFile(fileobj=file, mode="r") as archive:
-                for member in archive:
-                    behind = member.offset_data + member.size + -member.size % tarfile.BLOCKSIZE
-                    if behind > size:
-                        break
-                    end = behind
-        except tarfile.TarError:  # it ends in the middle of a member's header
-            return end
-        return end
+        return bytes(end + -(size + end) % tarfile.RECORDSIZE)
 
 
 def _parquet_format(dtype: np.dtype[Any], length: int) -> Callable[[NDArray[Any]], bytes]:

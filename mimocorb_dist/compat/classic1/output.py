@@ -15,10 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from mimocorb_dist.errors import SetupError
+from mimocorb_dist.ring import commit_path, last_commit
+from mimocorb_dist.workers.commits import files_of_note
 from mimocorb_dist.workers.stopping import Calls, calls
 
+from .place import worker
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from typing import Any
 
 _LOOK_EVERY_S = 0.1
@@ -41,22 +45,29 @@ class OutputFile:
         The file.
     source
         The source, as the function gets it: all its processes read as one group.
-    end_of_whole
-        Gives the position after what can be kept of a file whose writer died.
+
+    Attributes
+    ----------
+    path
+        The file that this process writes.
+    reader
+        Names who writes it, for commits.
     """
 
-    def __init__(
-        self, path: Path, source: Mapping[str, Any], end_of_whole: Callable[[BinaryIO], int]
-    ) -> None:
-        self._path = path
+    def __init__(self, path: Path, source: Mapping[str, Any]) -> None:
+        self._path = self.path = path
         place, group = source["place"], source["group"]
         self._lock_path: Path = place.directory / f"{Path(place.path).stem}.{group}.{path.name}.writer"
         self._in_script = place.owner != 0
-        self._end_of_whole = end_of_whole
+        io = worker()
+        self.reader = f"{io.name if io else 'script'}.{path.name}"
+        self._commit_path = commit_path(Path(place.path), group, self.reader)
         self._lock = -1
 
     def claim(self) -> BinaryIO | None:
         """Open the file, positioned at its end, if no other process of the function writes it.
+
+        What a process before this one has written after its last commit is cut off.
 
         Raises
         ------
@@ -75,8 +86,8 @@ class OutputFile:
         try:
             if note:
                 path = Path(os.fsdecode(note[len(_BEGUN) :]))
-                file = path.open("r+b")
-                end = self._end_of_whole(file)
+                file = path.open("r+b", buffering=0)
+                end = self._committed(path)
             else:
                 path, file = self._create()
                 end = 0
@@ -92,6 +103,7 @@ class OutputFile:
             raise
         os.pwrite(lock, _BEGUN + os.fsencode(path), 0)
         self._lock = lock
+        self.path = path
         return file
 
     @calls(Calls.FUNCTION)
@@ -119,14 +131,19 @@ class OutputFile:
             return
         if complete:
             os.pwrite(self._lock, _ENDED, 0)
+            self._commit_path.unlink(missing_ok=True)
         fcntl.flock(self._lock, fcntl.LOCK_UN)  # forked processes may hold it open
         os.close(self._lock)
         self._lock = -1
 
+    def _committed(self, path: Path) -> int:
+        """Return the length of the file at its last commit; 0 if there was none."""
+        return files_of_note(last_commit(self._commit_path)[0]).get(str(path), 0)
+
     def _create(self) -> tuple[Path, BinaryIO]:
         path = self._path
         if self._in_script:
-            file = path.open("ab")
+            file = path.open("ab", buffering=0)
             if not _lock(file.fileno()):
                 file.close()
                 raise SetupError(
@@ -135,7 +152,7 @@ class OutputFile:
             return path, file
         for number in itertools.count(2):
             try:
-                return path, path.open("xb")
+                return path, path.open("xb", buffering=0)
             except FileExistsError:
                 taken, path = path, self._path.with_name(f"{self._path.stem}.part{number}{self._path.suffix}")
                 _logger.warning("%s is there already, and stays as it is: events go to %s", taken, path.name)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mimocorb_dist.errors import SetupError
 from mimocorb_dist.ring import BufferReader, EndOfStream
+from mimocorb_dist.workers.commits import Commits
 from mimocorb_dist.workers.stopping import WorkerStop
 
 from .end import ClassicEnd
@@ -13,6 +14,7 @@ from .hands import Hand, keep, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
+    from pathlib import Path
 
     import numpy as np
     import numpy.typing as npt
@@ -119,6 +121,49 @@ class Reader(ClassicEnd):
             if io is not None:
                 io.events += len(data)
                 io.in_hand = None
+
+    def commits(self, name: str, folder: Path) -> Commits:
+        """Hold events from now on until what is made of them is safe.
+
+        Parameters
+        ----------
+        name
+            Names what is made of them: a process that goes on with it takes the same name.
+        folder
+            Where its files are.
+        """
+        hand = self._attached()
+        hand.done()
+        return Commits(hand.end, name, folder, self._worker)
+
+    def held(self, commits: Commits, limit: int = 1024) -> Generator[Batch, None, None]:
+        """Give events as `batches` does; they count as read when they are committed."""
+        batches = self._held(commits, limit)
+        return batches if self._worker is None else self._worker.iterate(batches)
+
+    def _held(self, commits: Commits, limit: int) -> Generator[Batch, None, None]:
+        hand, io = self._attached(), self._worker
+        try:
+            while io is None or not io.stop.requested:
+                batch = commits.next(limit, self._look_s)
+                if batch is None:
+                    tidy()
+                    self._place.look()
+                    continue
+                if io is not None:
+                    io.in_hand = batch[0]
+                yield batch
+                commits.done()
+                if io is not None:
+                    io.in_hand = None
+        except (EndOfStream, SystemExit, WorkerStop):
+            hand.over = True
+        except GeneratorExit:
+            commits.finish()
+            raise
+        except BaseException:
+            commits.fail()
+            raise
 
     def _wait(self, hand: Hand[BufferReader]) -> bool:
         """Wait for an event; return False at the end of the stream, or when the worker is to end."""
