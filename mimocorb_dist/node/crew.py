@@ -18,12 +18,14 @@ from .ends import Ends, at
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from mimocorb_dist.ring import Traces
+
     from .tasks import Task
 
 MAX_BARREN_DEATHS = 3
-"""A process that was killed so often in a row without handling an event is not started again."""
-MAX_BARREN_LINK_DEATHS = 20
-"""The same for an end of a link, which may have had nothing to carry."""
+"""A worker's process that was killed so often in a row without handling an event is not started again."""
+MAX_IDLE_DEATHS = 20
+"""The same for an end of a link, and for who had no event in hand: there may have been nothing to do."""
 MAX_RESTARTS = 1000
 TOLD_AGAIN = (2, 3, 10, 100, 1000)
 """Which of a worker's failures for the same reason are told, after the first one."""
@@ -101,6 +103,7 @@ class _Member:
     barren_failures: int = 0
     said_finished: bool = False
     barren_deaths: int = 0
+    idle_deaths: int = 0
     events: int = 0
     counts: dict[str, Any] = field(default_factory=dict)
 
@@ -164,7 +167,8 @@ class Crew:
         events = counts.get("events", counts.get("sent", counts.get("received", 0)))
         if events > member.events:
             member.events = events
-            member.barren_deaths = member.barren_failures = member.failures = 0
+            member.barren_deaths = member.idle_deaths = 0
+            member.barren_failures = member.failures = 0
 
     def let_go(self, task: Task) -> None:
         """Note that a process was told to go."""
@@ -175,7 +179,9 @@ class Crew:
         """Note that a process is being killed because nobody needs it any more."""
         self._members[task].dismissed = True
 
-    def died(self, task: Task, exit_code: int, time: str = "") -> Restart | Gone:
+    def died(
+        self, task: Task, exit_code: int, time: str = "", traces: Traces | None = None
+    ) -> Restart | Gone:
         """Say what the end of a process means.
 
         Parameters
@@ -186,8 +192,13 @@ class Crew:
             As `subprocess` tells it: negative for a signal.
         time
             Time of the day when it was noticed, for people.
+        traces
+            What its rings tell of it. What it says itself comes once a second only.
         """
         member = self._members[task]
+        if traces is not None and traces.done:
+            member.barren_deaths = member.idle_deaths = 0
+        idle = traces is not None and not traces.in_hand and member.phase is Phase.RUNNING
         if member.said_finished and exit_code <= 0:  # a signal after its last word undoes nothing
             member.phase = Phase.ENDED
             return Gone(finished=True)
@@ -198,7 +209,7 @@ class Crew:
             member.phase = Phase.ENDED
             return Gone()
         if exit_code < 0:
-            return self._killed(member, -exit_code, time)
+            return self._killed(member, -exit_code, time, idle=idle)
         if member.failure is None:
             member.failure = f"it ended with status {exit_code} without a word"
         self._errors[task.name] += 1
@@ -298,24 +309,26 @@ class Crew:
             member.events = 0
         member.failure, member.traceback = None, ""
 
-    def _killed(self, member: _Member, number: int, time: str) -> Restart | Gone:
+    def _killed(self, member: _Member, number: int, time: str, *, idle: bool) -> Restart | Gone:
         """A process that was killed is started again if no event is lost or doubled by that."""
         task = member.task
         what = f"was killed ({signal_name(number)})"
         why = f"{_kind(task)} {task.label} {what}{at(time)}"
-        member.barren_deaths += 1
+        if idle or task.kind != "worker":
+            member.idle_deaths += 1
+        else:
+            member.barren_deaths += 1
+        deaths = member.idle_deaths + member.barren_deaths
+        has_hope = member.barren_deaths < MAX_BARREN_DEATHS and member.idle_deaths < MAX_IDLE_DEATHS
         can_restart = member.went and not task.is_importer
-        most = MAX_BARREN_DEATHS if task.kind == "worker" else MAX_BARREN_LINK_DEATHS
-        if can_restart and member.barren_deaths < most and self._restarts[task.name] < MAX_RESTARTS:
+        if can_restart and has_hope and self._restarts[task.name] < MAX_RESTARTS:
             self._ends[task.name].add(task.label, what, time)
             self._begin_again(member)
-            return Restart(BACK_OFF_S[min(member.barren_deaths - 1, len(BACK_OFF_S) - 1)], why, why)
+            return Restart(BACK_OFF_S[min(deaths - 1, len(BACK_OFF_S) - 1)], why, why)
         member.phase = Phase.FAILED
         if task.is_importer and self.stopping:
             return Gone()
-        again = (
-            f", {member.barren_deaths} times without handling an event" if member.barren_deaths > 1 else ""
-        )
+        again = f", {deaths} times without handling an event" if deaths > 1 else ""
         return Gone(why + again)
 
     # What is asked.

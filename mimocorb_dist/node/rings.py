@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mimocorb_dist.ring import BufferSpec, Ring
+from mimocorb_dist.ring import BufferSpec, Ring, Role, Traces
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,6 +110,14 @@ class RingSet:
         """Ask importers to end at their next event."""
         for name in self._roots:
             self._rings[name].request_stop()
+
+    def traces_of(self, task: Task, pid: int) -> Traces:
+        """Tell what the rings know of a dead process of a task; before they are put right."""
+        if task.reads:
+            traces = [self._rings[name].traces_of(pid, Role.READER) for name, _ in task.reads]
+        else:
+            traces = [self._rings[name].traces_of(pid, Role.WRITER) for name in task.writes]
+        return Traces(sum(each.done for each in traces), sum(each.in_hand for each in traces))
 
     def recover(self, task: Task, pid: int) -> None:
         """Put right what the dead process of a task left in its rings."""

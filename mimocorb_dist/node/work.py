@@ -358,7 +358,7 @@ class Work:
         when = f"{datetime.now():%H:%M:%S}"
         if exit_code < 0:
             self._note_kill(task, exit_code, when)
-        meaning = self.crew.died(task, exit_code, when)
+        meaning = self.crew.died(task, exit_code, when, self._rings.traces_of(task, child.pid))
         self._recover(task, child.pid, has_heir=isinstance(meaning, Restart))
         if isinstance(meaning, Restart):
             aside = meaning.aside and self._put_aside(task, meaning.why)

@@ -4,11 +4,11 @@ from .attach import connect
 from .commit_file import commit_path, commit_paths, last_commit
 from .holding import Holding
 from .interface import EndOfStream, Interface, Run
-from .layout import METADATA_DTYPE, BufferSpec
+from .layout import METADATA_DTYPE, BufferSpec, Role
 from .observer import BufferObserver
 from .reader import BufferReader
 from .ring import Event, Ring
-from .statistics import BufferStatistics, ClassicFigures, Recovery
+from .statistics import BufferStatistics, ClassicFigures, Recovery, Traces
 from .writer import BufferWriter
 
 __all__ = [
@@ -25,7 +25,9 @@ __all__ = [
     "Interface",
     "Recovery",
     "Ring",
+    "Role",
     "Run",
+    "Traces",
     "commit_path",
     "commit_paths",
     "connect",

@@ -29,7 +29,7 @@ from .layout import (
     Pause,
     Role,
 )
-from .statistics import BufferStatistics, Recovery
+from .statistics import BufferStatistics, Recovery, Traces
 from .table import GIVEN_BACK, SlotTable
 from .tokens import MAX_TOKENS, SLOT_MASK, WAKE, TokenQueue, pack_token
 
@@ -310,6 +310,21 @@ class Ring:
         self.wake_readers()
 
     # After a death.
+
+    def traces_of(self, pid: int, role: Role) -> Traces:
+        """Tell what a process has done here as a reader or writer; before `recover`, which removes it."""
+        done = in_hand = 0
+        for member in range(MAX_MEMBERS):
+            row = member * MEMBER_WORDS
+            if self.members[row + Member.PID] == pid and self.members[row + Member.ROLE] == role:
+                group = self.members[row + Member.GROUP]
+                traces = (
+                    self.table.read_by(self.table.groups[group], member)
+                    if role == Role.READER
+                    else self.table.written_by(member)
+                )
+                done, in_hand = done + traces.done, in_hand + traces.in_hand
+        return Traces(done, in_hand)
 
     def recover(self, pid: int) -> Recovery:
         """Set right what a dead process left behind; call it once the process is surely dead.

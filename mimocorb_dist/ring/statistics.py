@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,21 @@ class Recovery:
 
     redelivered: int
     freed: int
+
+
+class Traces(NamedTuple):
+    """What the slots still tell of a process: other processes' later steps cover it up.
+
+    Parameters
+    ----------
+    done
+        Number of slots whose last step was that it released them, or published an event in them.
+    in_hand
+        Number of slots that it has taken, or claimed.
+    """
+
+    done: int = 0
+    in_hand: int = 0
 
 
 class ClassicFigures:

@@ -41,6 +41,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .layout import GROUP_WORDS, Group, Header, Layout
+from .statistics import Traces
 from .tokens import SLOT_BITS, SLOT_MASK, TOKEN_BYTES, WAKE_VALUE
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ GIVING_UP = 1 << 33
 """Stands in the `reader` column, beside the member, of a slot whose event is being given up."""
 _ODD_BIT = 34
 """Beside it: whether the slot's count of events given up will be odd."""
+NOBODY = 1 << 35
+"""Stands in the `reader` and `writer` columns of slots that a process which has gone dealt with last."""
 _WORTH_A_RUN = 16 * TOKEN_BYTES
 """From so many tokens on, claiming slots that lie together at once costs less than one after the other."""
 
@@ -267,11 +270,27 @@ class SlotTable:
 
     # After a death.
 
+    def written_by(self, member: int) -> Traces:
+        """Count the slots that a writer has published last, and those that it has claimed."""
+        mine = self.all_writer == member
+        claimed = mine & (self.all_claimed > self.all_written)
+        done = mine & (self.all_written > 0) & ~claimed
+        return Traces(int(np.count_nonzero(done)), int(np.count_nonzero(claimed)))
+
+    def read_by(self, group: GroupColumns, member: int) -> Traces:
+        """Count the slots that a reader has released last, and those that it has taken."""
+        mine = group.all_reader == member
+        taken = mine & (group.all_taken > group.all_released)
+        done = mine & (group.all_released > 0) & ~taken
+        return Traces(int(np.count_nonzero(done)), int(np.count_nonzero(taken)))
+
     def give_back_claimed(self, member: int) -> int:
         """Free all slots that a dead writer had claimed; return how many. Under the writers' lock."""
-        slots = np.flatnonzero((self.all_writer == member) & (self.all_claimed > self.all_written))
+        mine = self.all_writer == member
+        slots = np.flatnonzero(mine & (self.all_claimed > self.all_written))
         self.all_published[slots] = 0  # it may have died between its last two stores
         self.all_claimed[slots] = self.all_written[slots]
+        self.all_writer[mine] = NOBODY
         return len(slots)
 
     def free_tokens(self) -> Words:
@@ -294,7 +313,9 @@ class SlotTable:
 
     def give_back_taken(self, group: GroupColumns, member: int) -> int:
         """Do the same as `give_back` for all that a member has taken; return how many slots."""
-        slots = np.flatnonzero((group.all_reader == member) & (group.all_taken > group.all_released))
+        mine = group.all_reader == member
+        slots = np.flatnonzero(mine & (group.all_taken > group.all_released))
+        group.all_reader[mine] = NOBODY
         self.give_back(group, slots)
         return len(slots)
 

@@ -8,11 +8,13 @@ from mimocorb_dist.node.crew import (
     FAILURES_OF_AN_EVENT,
     MAX_BARREN_DEATHS,
     MAX_BARREN_FAILURES,
+    MAX_IDLE_DEATHS,
     Crew,
     Gone,
     Restart,
 )
 from mimocorb_dist.node.tasks import LINK_STAGE, tasks_of
+from mimocorb_dist.ring import Traces
 from tests.broker.plans import THREE_NODES, planned
 
 KILLED = -signal.SIGKILL
@@ -209,6 +211,25 @@ def test_a_worker_that_makes_progress_between_kills_is_not_given_up(crew):
         let_run(crew)
         crew.hear(worker, {"state": "counts", "events": 1})
         assert isinstance(crew.died(worker, KILLED), Restart)
+
+
+def test_what_the_rings_tell_is_progress_even_if_a_worker_did_not_live_to_say_it(crew):
+    worker = task_of(crew, "worker")
+    for _ in range(10 * MAX_BARREN_DEATHS):
+        let_run(crew)
+        assert isinstance(crew.died(worker, KILLED, "", Traces(done=1, in_hand=3)), Restart)
+
+
+def test_a_worker_that_had_nothing_to_do_is_given_up_later_than_one_with_an_event_in_hand(crew):
+    worker = task_of(crew, "worker")
+    for _ in range(MAX_IDLE_DEATHS - 1):
+        let_run(crew)
+        assert isinstance(crew.died(worker, KILLED, "", Traces()), Restart)
+    for _ in range(MAX_BARREN_DEATHS - 1):
+        let_run(crew)
+        assert isinstance(crew.died(worker, KILLED, "", Traces(in_hand=1)), Restart)
+    let_run(crew)
+    assert isinstance(crew.died(worker, KILLED, "", Traces(in_hand=1)), Gone)
 
 
 def test_a_killed_importer_is_not_started_again(plan):

@@ -6,6 +6,7 @@ numbered and their content follows from the number; each reader notes an event b
 
 from __future__ import annotations
 
+import os
 import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -13,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from mimocorb_dist.ring import Ring
+from mimocorb_dist.ring import BufferReader, Ring, Role, Run, Traces
 from tests.ring.ledger import Ledger
 from tests.ring.programs import NEXT, STOP, SURE
-from tests.ring.rings import check_table, claimable_slots, make_ring
+from tests.ring.rings import check_table, claimable_slots, fill, make_ring
 from tests.support import eventually, let_pass
 
 if TYPE_CHECKING:
@@ -125,3 +126,24 @@ def test_kills_at_random_moments_lose_double_and_tear_nothing(
     finally:
         ring.unlink()
         ring.close()
+
+
+def test_the_ring_tells_what_a_dead_process_has_done_and_not_what_one_before_it_has(tmp_path: Path) -> None:
+    ring = make_ring(tmp_path, 8)
+    writer = fill(ring, 6)
+    assert ring.traces_of(os.getpid(), Role.WRITER) == Traces(done=6)
+    for released in (2, 0):
+        reader = BufferReader(ring)  # in the same row as the one before it
+        for _ in range(released):
+            run = reader.take(1, 0)
+            assert isinstance(run, Run)
+            reader.release(run)
+        reader.take(3, 0)
+        traces = ring.traces_of(os.getpid(), Role.READER)
+        assert (traces.done, traces.in_hand > 0) == (released, True)
+        ring.table.give_back_taken(ring.table.groups[0], reader._member)
+        ring.line_up(0)
+        ring.leave(reader._member)
+    writer.close()
+    ring.unlink()
+    ring.close()
