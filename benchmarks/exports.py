@@ -62,7 +62,7 @@ from mimocorb_dist.functions import data, exporters
 
 def export(io):
     if not io["synced"]:
-        os.fsync = lambda descriptor: None
+        os.fsync = os.fdatasync = lambda descriptor: None
     begin_s = monotonic()
     {"csv": exporters.csv, "parquet": exporters.parquet, "mimo": data.export}[io["kind"]](io)
     (io.run_dir / "export.json").write_text(json.dumps(io.events / (monotonic() - begin_s)))

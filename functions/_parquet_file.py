@@ -18,7 +18,7 @@ import numpy as np
 
 from mimocorb_dist.errors import SetupError
 from mimocorb_dist.workers.commits import GONE
-from mimocorb_dist.workers.names import create_first, part_names, sync_folder
+from mimocorb_dist.workers.names import create_first, part_names, sync_data, sync_folder
 
 from . import _mimo
 from ._parquet import table_of
@@ -151,9 +151,9 @@ class ParquetOutput:
         group, description = _group(table_of(metadata, data, self._schema), self._size, self._compression)
         # First the old end, where all will be filled in before it: the file ends well at any moment.
         _write_at(self._file.fileno(), self._size + len(group), self._end)
-        os.fsync(self._file.fileno())
+        sync_data(self._file.fileno())
         _write_at(self._file.fileno(), self._size, group)
-        os.fsync(self._file.fileno())
+        sync_data(self._file.fileno())
         self._size += len(group) + len(self._end)
         self._metadata.append_row_groups(description)
         self._end = _end_of(self._metadata)
@@ -164,7 +164,7 @@ class ParquetOutput:
 
     def _append(self, content: bytes) -> None:
         _write_at(self._file.fileno(), self._size, content)
-        os.fsync(self._file.fileno())
+        sync_data(self._file.fileno())
         self._size += len(content)
 
     def _write_rest(self, rows: list[tuple[NDArray[Any], NDArray[Any]]]) -> None:
@@ -175,7 +175,7 @@ class ParquetOutput:
                 file.write(_mimo.header_bytes(self._example.dtype, self._example.size))
             for metadata, data in rows[self._in_rest :]:
                 _write_all(file.fileno(), _mimo.event_bytes(metadata, data))
-            os.fsync(file.fileno())
+            sync_data(file.fileno())
             self._rest_size = file.tell()
         if new:
             sync_folder(self._rest.parent)

@@ -142,7 +142,7 @@ class CommitFile:
 
 
 def last_commit(path: Path) -> tuple[bytes, Tokens]:
-    """Return note and tokens of the last commit of a reader, by the path of its file; see `CommitFile.last`."""
+    """Return note and tokens of the last commit of a reader, by its path; see `CommitFile.last`."""
     try:
         slot_bytes = path.stat().st_size - _HEADER_WORDS * _WORD - 2 * _PAGE_BYTES
     except FileNotFoundError:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .reader import Batch, BufferReader
     from .table import Slots
 
-_MOST = 0.5
+_MOST = 0.75
 """The share of the slots that the readers of a group may hold together."""
 
 
@@ -135,7 +135,7 @@ class Holding:
             self._reader.requeue_slots(np.concatenate(slots))
 
     def _find_share(self) -> None:
-        """Find out how many events this reader may hold: half of the slots are for all of its group."""
+        """Find out how many events this reader may hold: the group's share of the slots is for all of it."""
         rows = np.asarray(self._reader.ring.members).reshape(MAX_MEMBERS, MEMBER_WORDS)
         live = (rows[:, Member.PID] > 0) & (rows[:, Member.ROLE] == Role.READER)
         partners = int(np.count_nonzero(live & (rows[:, Member.GROUP] == self._reader.group_number)))

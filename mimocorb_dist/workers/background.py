@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,7 +12,15 @@ if TYPE_CHECKING:
 
 
 class Background:
-    """Does pieces of work that wait for the disk in a thread; the main thread asks for their results."""
+    """Does pieces of work that wait for the disk in a thread; the main thread asks for their results.
+
+    Attributes
+    ----------
+    busy
+        Whether there is a piece whose result has not been taken.
+    seconds
+        How long the last one took.
+    """
 
     def __init__(self) -> None:
         self._work: queue.SimpleQueue[Callable[[], Any]] = queue.SimpleQueue()
@@ -20,6 +29,7 @@ class Background:
         self._result: Any = None
         self._failure: BaseException | None = None
         self.busy = False
+        self.seconds = 0.0
 
     def start(self, work: Callable[[], Any]) -> None:
         """Begin with a piece of work; its result must be taken before the next one."""
@@ -51,8 +61,10 @@ class Background:
         while True:
             work = self._work.get()
             self._started.set()
+            begin_s = monotonic()
             try:
                 self._result = work()
             except BaseException as error:  # noqa: BLE001 (raised where the result is asked for)
                 self._failure = error
+            self.seconds = monotonic() - begin_s
             self._done.set()

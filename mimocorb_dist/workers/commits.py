@@ -94,6 +94,7 @@ class Commits:
         self._outputs: dict[str, Output] = {}
         self._since_s = 0.0
         self._patience_s = 0.0  # the first commit comes at once: who watches sees that this process works
+        self._sync_s = 0.0  # how long a sync takes
         self._failure: Exception | None = None
         self._background = Background()
         self._over = False
@@ -181,11 +182,24 @@ class Commits:
         if background.busy and (background.ready or holding.full):
             self._end_commit()
         if not background.busy and holding.held:
-            due = monotonic() >= self._since_s + self._patience_s
-            if due or 2 * holding.held >= holding.share:
+            held_s = monotonic() - self._since_s
+            if held_s >= self._patience_s or (2 * holding.held >= holding.share and self._is_time(held_s)):
                 self._begin_commit()
         if background.busy and (holding.full or not self.interval_s):
             self._end_commit()
+
+    def _is_time(self, held_s: float) -> bool:
+        """Whether to commit now, so that the disk is waited for as little as can be.
+
+        What comes during a sync is to fit into the room that is left. If it does not, the room is shared by
+        the events that are being synced and those that come; and if a sync takes longer than to fill all
+        of it, one sync is better used for all of it.
+        """
+        held, share = self._holding.held, self._holding.share
+        coming = held * self._sync_s / max(held_s, 1e-6)
+        if coming >= share:
+            return held >= share
+        return held + min(coming, share / 2) >= share
 
     def done(self) -> None:
         """Count the events given last to those that are done with: all of them is in the outputs."""
@@ -228,6 +242,7 @@ class Commits:
 
     def _end_commit(self) -> None:
         self._note(self._background.result)
+        self._sync_s = (self._sync_s + self._background.seconds) / 2
 
     def _note(self, save: Callable[[], dict[str, Files]]) -> None:
         try:

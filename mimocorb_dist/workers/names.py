@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -63,6 +64,14 @@ def create_first(io: BufferIO, names: Iterator[str], start: bytes) -> tuple[Path
     finally:
         draft.unlink()
     raise AssertionError("unreachable: names do not run out")
+
+
+def sync_data(descriptor: int) -> None:
+    """Bring a file's content to the disk, and what is needed to find it."""
+    if sys.platform == "linux":
+        os.fdatasync(descriptor)
+    else:
+        os.fsync(descriptor)
 
 
 def sync_folder(folder: Path) -> None:

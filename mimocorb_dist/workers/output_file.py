@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, BinaryIO, ClassVar
 
-from .names import create_first, part_names
+from .names import create_first, part_names, sync_data
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,7 +104,7 @@ class OutputFile:
 
     def save(self) -> dict[str, int]:
         """Bring that to the disk."""
-        os.fsync(self._file.fileno())
+        sync_data(self._file.fileno())
         return {self.name: self._sealed}
 
     def finish(self) -> None:

@@ -101,7 +101,7 @@ class TestHolding:
         assert read_available(BufferReader(ring)) == [3, 4, 5]
         writer.close()
 
-    def test_no_more_is_held_than_half_of_the_slots_leaves_to_writers(self, ring: Ring) -> None:
+    def test_a_quarter_of_the_slots_is_left_to_writers(self, ring: Ring) -> None:
         writer = BufferWriter(ring)
         for counter in range(16):
             put(writer, counter)
@@ -112,7 +112,7 @@ class TestHolding:
             assert batch is not None
             taken += len(batch[0])
             holding.done()
-        assert taken == 8
+        assert taken == 12
         holding.give_back()
         assert read_available(BufferReader(ring)) == list(range(16))
         writer.close()
