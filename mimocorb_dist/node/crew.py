@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MAX_BARREN_DEATHS = 3
 """A worker's process that was killed so often in a row without handling an event is not started again."""
 MAX_IDLE_DEATHS = 20
-"""The same for an end of a link, and for who had no event in hand: there may have been nothing to do."""
+"""The same for an end of a link, and for who had no event in hand: none is to blame."""
 MAX_RESTARTS = 1000
 TOLD_AGAIN = (2, 3, 10, 100, 1000)
 """Which of a worker's failures for the same reason are told, after the first one."""
@@ -198,7 +198,7 @@ class Crew:
         member = self._members[task]
         if traces is not None and traces.done:
             member.barren_deaths = member.idle_deaths = 0
-        idle = traces is not None and not traces.in_hand and member.phase is Phase.RUNNING
+        idle = traces is not None and not traces.in_hand
         if member.said_finished and exit_code <= 0:  # a signal after its last word undoes nothing
             member.phase = Phase.ENDED
             return Gone(finished=True)

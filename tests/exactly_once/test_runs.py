@@ -7,12 +7,11 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-import psutil
 import pytest
 
 from tests.node import classic1, running
 from tests.node.running import Started, assert_balanced, run_directory
-from tests.support import eventually
+from tests.support import eventually, free_port
 
 from .test_killed_exporters import numbers_in
 
@@ -21,6 +20,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.fault
 
+SHORT_AND_LONG = [
+    (8, 1),
+    *(pytest.param(60, seed, marks=[pytest.mark.soak, pytest.mark.timeout(900)]) for seed in range(2, 6)),
+]
 OWN = """
 from mimocorb_dist.workers import Exporter
 
@@ -31,14 +34,17 @@ def own(io):
             file.write(f"{metadata['counter'][0]}\\n")
 """
 SETUP = """
+Nodes: {daq: {}, filter: {}, storage: {}}
+Broker: {node: daq, port: PORT}
 Buffers:
   raw: {slot_count: 256, data_length: 1, data_dtype: {number: int64}, delivery: broadcast}
 Workers:
-  source: {file: f.py, function: source, sinks: [raw], config: {rate: 3000}}
-  csv: {function: exporters.csv, sources: [raw], config: {filename: csv}}
-  parquet: {function: exporters.parquet, sources: [raw], config: {filename: parquet, group_megabytes: 0.02}}
-  mimo: {function: data.export, sources: [raw], config: {filename: mimo}}
-  own: {file: f.py, function: own, sources: [raw], on_error: restart}
+  source: {node: daq, file: f.py, function: source, sinks: [raw], config: {rate: 3000}}
+  csv: {node: daq, function: exporters.csv, sources: [raw], config: {filename: csv}}
+  parquet:
+    {node: filter, function: exporters.parquet, sources: [raw], config: {filename: parquet, group_megabytes: 0.02}}
+  mimo: {node: storage, function: data.export, sources: [raw], config: {filename: mimo}}
+  own: {node: storage, file: f.py, function: own, sources: [raw], on_error: restart}
 target_directory: target
 """
 CLASSIC = """
@@ -69,16 +75,16 @@ def archive(source_list=None, sink_list=None, observe_list=None, config_dict=Non
 
 
 def kill_some(run: Started, buffer: str, workers: list[str], kills: int, seed: int) -> None:
-    """Kill processes of workers at random moments; each of them is given the time to commit something."""
+    """Kill processes of workers, or ends of links, at random moments."""
     chance = random.Random(seed)
     for number in range(kills):
         name = workers[number % len(workers)]
         time.sleep(chance.uniform(0.5, 3.5) / len(workers))  # a random moment is what is wanted
-        victim = chance.choice(eventually(lambda name=name: run.workers(name), 20))
+        victim = chance.choice(eventually(lambda name=name: run.workers(name), 60))
         victim.send_signal(chance.choice([signal.SIGKILL, signal.SIGSEGV]))
-        eventually(lambda victim=victim: not psutil.pid_exists(victim.pid), 20)
+        eventually(lambda victim=victim: not victim.is_running(), 60)
     written = run.written(buffer)
-    run.until(buffer, written + 1000)
+    run.until(buffer, written + 1000, 120)
 
 
 def assert_exact(folder: Path, first: int, buffer: str, names: list[str]) -> None:
@@ -95,25 +101,27 @@ def assert_exact(folder: Path, first: int, buffer: str, names: list[str]) -> Non
     assert not hidden
 
 
-@pytest.mark.parametrize("seed", [1])
-def test_exporters_that_are_killed_lose_and_double_nothing(tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize(("kills", "seed"), SHORT_AND_LONG)
+def test_exporters_that_are_killed_lose_and_double_nothing(tmp_path: Path, kills: int, seed: int) -> None:
     (tmp_path / "f.py").write_text(running.FUNCTIONS + OWN)
-    (tmp_path / "setup.yaml").write_text(SETUP)
-    with Started(tmp_path / "setup.yaml") as run:
+    (tmp_path / "setup.yaml").write_text(SETUP.replace("PORT", str(free_port())))
+    with Started(tmp_path / "setup.yaml", "--all") as run:
         run.until("raw", 100)
-        kill_some(run, "raw", ["csv", "parquet", "mimo", "own"], 12, seed)
+        kill_some(run, "raw", ["csv", "parquet", "links", "mimo", "own"], kills, seed)
         run.interrupt()
-        run.ends(0)
+        run.ends(0, 120)
     assert_exact(tmp_path, 0, "raw", ["csv.csv", "parquet.parquet", "mimo.mimo", "own.own"])
 
 
-@pytest.mark.parametrize("seed", [1])
-def test_exporters_of_mimocorb_1_that_are_killed_lose_and_double_nothing(tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize(("kills", "seed"), SHORT_AND_LONG)
+def test_exporters_of_mimocorb_1_that_are_killed_lose_and_double_nothing(
+    tmp_path: Path, kills: int, seed: int
+) -> None:
     setup = classic1.write_setup(tmp_path, CLASSIC)
     (tmp_path / "modules" / "g.py").write_text(CLASSIC_FUNCTIONS)
     with classic1.started(setup) as run:
         run.until("RB_1", 100)
-        kill_some(run, "RB_1", ["Fkt_2", "Fkt_3"], 8, seed)
+        kill_some(run, "RB_1", ["Fkt_2", "Fkt_3"], kills, seed)
         run.interrupt()
-        run.ends(0)
+        run.ends(0, 120)
     assert_exact(tmp_path, 1, "RB_1", ["txt.txt", "tar.tar"])
