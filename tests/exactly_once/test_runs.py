@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import random
 import signal
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.node import classic1, running
 from tests.node.running import Started, assert_balanced, run_directory
-from tests.support import eventually, free_port
+from tests.support import eventually, free_port, let_pass
 
 from .test_killed_exporters import numbers_in
 
@@ -42,7 +41,10 @@ Workers:
   source: {node: daq, file: f.py, function: source, sinks: [raw], config: {rate: 3000}}
   csv: {node: daq, function: exporters.csv, sources: [raw], config: {filename: csv}}
   parquet:
-    {node: filter, function: exporters.parquet, sources: [raw], config: {filename: parquet, group_megabytes: 0.02}}
+    node: filter
+    function: exporters.parquet
+    sources: [raw]
+    config: {filename: parquet, group_megabytes: 0.02}
   mimo: {node: storage, function: data.export, sources: [raw], config: {filename: mimo}}
   own: {node: storage, file: f.py, function: own, sources: [raw], on_error: restart}
 target_directory: target
@@ -79,7 +81,7 @@ def kill_some(run: Started, buffer: str, workers: list[str], kills: int, seed: i
     chance = random.Random(seed)
     for number in range(kills):
         name = workers[number % len(workers)]
-        time.sleep(chance.uniform(0.5, 3.5) / len(workers))  # a random moment is what is wanted
+        let_pass(chance.uniform(0.5, 3.5) / len(workers), "deaths come at random moments")
         victim = chance.choice(eventually(lambda name=name: run.workers(name), 60))
         victim.send_signal(chance.choice([signal.SIGKILL, signal.SIGSEGV]))
         eventually(lambda victim=victim: not victim.is_running(), 60)
