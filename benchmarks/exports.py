@@ -3,7 +3,7 @@
 Run it with ``python -m benchmarks.exports``. Text and csv files have 3 columns of metadata and 10 of fields;
 text files of version 1 are compared with the peer's. The source is as fast as its buffer of 128 slots lets it
 be, so its rate is that of the exporter. Then exporters write with and without bringing files to the disk,
-from buffers with room for the events of about two seconds, and all the time to the end counts.
+from buffers of many slots and of few, and all the time to the end counts.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def export(io):
     (io.run_dir / "export.json").write_text(json.dumps(io.events / (monotonic() - begin_s)))
 """
 SAMPLES = 1000
-MANY_SLOTS = 60_000
+MANY_SLOTS, FEW_SLOTS = 60_000, 128
 
 
 def measure_csv(seconds: float) -> float:
@@ -76,10 +76,10 @@ def measure_csv(seconds: float) -> float:
     return _measure({"function": "exporters.csv"}, "source", seconds, 128, 1)
 
 
-def measure_export(kind: str, seconds: float, samples: int, synced: bool) -> float:
+def measure_export(kind: str, seconds: float, samples: int, slots: int, synced: bool) -> float:
     """Return the events/s of an exporter: rows of 10 fields, or waveforms of one."""
     worker = {"file": "functions.py", "function": "export", "config": {"kind": kind, "synced": synced}}
-    return _measure(worker, "export", seconds, MANY_SLOTS, samples)
+    return _measure(worker, "export", seconds, slots, samples)
 
 
 def _measure(worker: dict[str, Any], told_by: str, seconds: float, slots: int, samples: int) -> float:
@@ -128,19 +128,28 @@ def main() -> None:
         ),
     ]
     report.table("Rows/s", ["exporter", "rows/s", "of 30 k/s", "times the peer"], rows)
-    report.table("On the disk", ["exporter", "events/s", "without sync", "share"], on_disk(arguments))
+    report.table(
+        "On the disk", ["exporter", "slots", "events/s", "without sync", "share"], on_disk(arguments)
+    )
 
 
 def on_disk(arguments: Any) -> list[list[Any]]:
     """Compare exporters with and without bringing their files to the disk; return the table's rows."""
     rows = []
-    for kind, samples in (("csv", 1), ("mimo", SAMPLES), ("parquet", SAMPLES)):
-        run = functools.partial(measure_export, kind, 4 * arguments.seconds, samples)
+    for kind, samples, slots in (
+        ("csv", 1, MANY_SLOTS),
+        ("csv", 1, FEW_SLOTS),
+        ("mimo", SAMPLES, MANY_SLOTS),
+        ("mimo", SAMPLES, FEW_SLOTS),
+        ("parquet", SAMPLES, MANY_SLOTS),
+    ):
+        run = functools.partial(measure_export, kind, 4 * arguments.seconds, samples, slots)
         cases = {"synced": functools.partial(run, True), "not": functools.partial(run, False)}
         values = interleaved(cases, arguments.repeats)
         rows.append(
             [
                 kind if samples == 1 else f"{kind}, {samples} samples",
+                slots,
                 rate(Spread.of(values["synced"]).median),
                 rate(Spread.of(values["not"]).median),
                 ratio(values["synced"], values["not"]),

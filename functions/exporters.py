@@ -57,7 +57,7 @@ CSV = Config(
         "filename": OutputName.of("Name of the file, without ``.csv``.", ".csv"),
         "save_interval": Number(
             "Rows can be read by others at once; every `save_interval` s they are brought to the disk, and "
-            "sooner when half of the buffer's slots hold rows that are not there yet.",
+            "sooner when three quarters of the buffer's slots hold rows that are not there yet.",
             1,
             minimum=0,
         ),

@@ -28,9 +28,9 @@ class HoldingTemplate(Template):
         """Open a file in the run directory in which every event will be exactly once.
 
         From now on events count as read only when what was written for them is on the disk: at most
-        `interval_s` after they were given, before half of the buffer's slots are held, and at the end. A
-        process that is started again, however the one before it has ended, goes on where that has left the
-        file, and gets those events anew that are not in it.
+        `interval_s` after they were given, before three quarters of the buffer's slots are held, and at the
+        end. A process that is started again, however the one before it has ended, goes on where that has left
+        the file, and gets those events anew that are not in it.
 
         Parameters
         ----------
