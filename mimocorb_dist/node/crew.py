@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from .tasks import Task
 
-MAX_BARREN_DEATHS = 3
+MAX_BARREN_DEATHS = 10
 """A worker's process that was killed so often in a row without handling an event is not started again."""
 MAX_IDLE_DEATHS = 20
 """The same for an end of a link, and for who had no event in hand: none is to blame."""
