@@ -77,16 +77,27 @@ def archive(source_list=None, sink_list=None, observe_list=None, config_dict=Non
 
 
 def kill_some(run: Started, buffer: str, workers: list[str], kills: int, seed: int) -> None:
-    """Kill processes of workers, or ends of links, at random moments."""
+    """Kill processes of workers, or ends of links, at random moments.
+
+    Most are killed when they have dealt with events, some while they start: never again and again.
+    """
     chance = random.Random(seed)
     for number in range(kills):
         name = workers[number % len(workers)]
+        if number >= len(workers) and chance.random() < 0.8:
+            events = handled(run, name)
+            eventually(lambda name=name, events=events: handled(run, name) != events or name == "links", 60)
         let_pass(chance.uniform(0.5, 3.5) / len(workers), "deaths come at random moments")
         victim = chance.choice(eventually(lambda name=name: run.workers(name), 60))
         victim.send_signal(chance.choice([signal.SIGKILL, signal.SIGSEGV]))
         eventually(lambda victim=victim: not victim.is_running(), 60)
     written = run.written(buffer)
     run.until(buffer, written + 1000, 120)
+
+
+def handled(run: Started, worker: str) -> int:
+    overview = run.overview()
+    return overview["workers"].get(worker, {}).get("events", 0) if overview else 0
 
 
 def assert_exact(folder: Path, first: int, buffer: str, names: list[str]) -> None:
