@@ -85,6 +85,7 @@ class Ledger:
         """Return the slots that are noted, taken and not released, and their events' numbers, ascending."""
         taken = group.all_taken.astype(np.int64)
         is_noted = (self._generations == taken) & (self._sequences < self[Entry.TAKEN])
+        self._generations[(self._generations == taken) & ~is_noted] = 0  # those were given back: see `settle`
         slots = np.flatnonzero(is_noted & (group.all_released < group.all_taken))
         slots = slots[np.argsort(self._sequences[slots])]
         return slots, np.array(self._sequences[slots])
@@ -112,6 +113,9 @@ class Ledger:
         for slot in slots[np.argsort(self._sequences[slots])].tolist():
             table.publish(slot)
         self[Entry.STORED] = max(self[Entry.STORED], last + 1)
+        # Claimed again, a slot that is freed now has the same count as it had: what was noted of it must not
+        # be taken for a note of that claim after another death.
+        self._generations[noted > table.all_written] = 0
         return len(slots)
 
     def held(self) -> tuple[Numbers, Numbers]:

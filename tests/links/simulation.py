@@ -77,6 +77,7 @@ class Simulation:
         self.ready: deque[int] = deque()
         self.produced = 0
         self.exhausted_told = False
+        self.restored = False  # whether the sender has taken over from one that was killed
         self.ended = False
         self.target_free = deque(range(target_slots))
         self.target: dict[int, int] = {}

@@ -179,7 +179,10 @@ class LinkMachine(RuleBasedStateMachine):
         sequences = sender.leases.sequences.tolist()
         assert sequences == sorted(set(sequences))
         leased_after = [sequence for sequence in sequences if sequence >= sender.arrived]
-        assert leased_after == list(range(sender.arrived, sender.taken))
+        if simulation.restored and sender.phase is not Phase.OPEN:  # it does not know yet what has arrived
+            assert set(leased_after) <= set(range(sender.arrived, sender.taken))
+        else:
+            assert leased_after == list(range(sender.arrived, sender.taken))
         assert sender.acknowledged + len(sender.leases) == sender.taken
         assert receiver.stored <= receiver.received <= sender.taken
         assert receiver.stored == len(simulation.delivered)
@@ -208,7 +211,7 @@ class LinkMachine(RuleBasedStateMachine):
 
 TestLink = LinkMachine.TestCase
 TestLink.settings = settings(
-    max_examples=300, stateful_step_count=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=200, stateful_step_count=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
 

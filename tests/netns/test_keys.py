@@ -18,31 +18,60 @@ from .test_three_hosts import ADDRESSES, NODE, assert_books, started, statuses
 pytestmark = [pytest.mark.netns, pytest.mark.timeout(200)]
 
 STRANGER = '''
-"""Connect to each port of a host without a key, send this and that, and say what comes back."""
-import socket, sys, zmq
+"""Connect to each port of a host, send this and that, and say what came of it.
 
-heard = []
-for port in map(int, sys.argv[2:]):
-    with socket.create_connection((sys.argv[1], port), 5) as plain:
+Arguments: address, own public key, own secret key, public key of the host, ports; without keys "-" for each.
+"""
+import socket, sys, zmq
+from mimocorb_dist.wire.messages import encode
+
+address, public, secret, theirs, *ports = sys.argv[1:]
+SUCCESS = zmq.EVENT_HANDSHAKE_SUCCEEDED
+
+
+def greet(port):
+    with socket.create_connection((address, int(port)), 5) as plain:
         plain.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n" * 100)
         plain.settimeout(0.3)
         try:
             greeting = plain.recv(1000)
         except (TimeoutError, ConnectionError):
             greeting = b""
-        heard.append(len(greeting) > 64)  # a greeting of ZeroMQ has 64 bytes, and tells nothing
+        return len(greeting) > 64  # a greeting of ZeroMQ has 64 bytes, and tells nothing
+
+
+def ask(context, port, kind):
+    with context.socket(kind) as one:
+        one.linger = 0
+        if kind == zmq.SUB:
+            one.subscribe(b"")
+        if public != "-":
+            one.curve_publickey, one.curve_secretkey = public.encode(), secret.encode()
+            one.curve_serverkey = theirs.encode()
+        happened = one.get_monitor_socket(SUCCESS)
+        one.connect(f"tcp://{address}:{port}")
+        if kind == zmq.DEALER:
+            one.send_multipart([b"1", encode("status")])
+        answered, let_in = bool(one.poll(400)), bool(happened.poll(0))
+        one.disable_monitor()
+        happened.close()
+        return "answered" if answered else "let in" if let_in else "nothing"
+
+
+for port in ports:
+    said = ["answered"] if greet(port) else []
     with zmq.Context() as context:
-        for kind in (zmq.DEALER, zmq.PULL, zmq.SUB):
-            with context.socket(kind) as one:
-                one.linger = 0
-                if kind == zmq.SUB:
-                    one.subscribe(b"")
-                one.connect(f"tcp://{sys.argv[1]}:{port}")
-                if kind == zmq.DEALER:
-                    one.send_multipart([b"1", b"status"])
-                heard.append(bool(one.poll(300)))
-print("heard something" if any(heard) else "heard nothing")
+        kinds = (zmq.DEALER, zmq.PULL, zmq.SUB) if public == "-" else (zmq.DEALER,)
+        said += [ask(context, port, kind) for kind in kinds]
+    print(port, min(said))
 '''
+OBSERVER = """
+def look(io):
+    from mimocorb2 import Observer
+    for data, metadata in Observer(io)():
+        if data is None:
+            break
+"""
 
 
 def asked(host: Host, folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -70,6 +99,10 @@ def lab(folder: Path) -> Iterator[dict[str, Host]]:
     """Three hosts with keys, made on one and installed on each, and one that has none."""
     for name in (*NAMES, "stranger"):
         write_counting(folder / name, ADDRESSES)
+        with (folder / name / "setup.yaml").open("a") as setup:
+            setup.write("  look: {node: storage, file: functions.py, function: look, observes: [raw]}\n")
+        with (folder / name / "functions.py").open("a") as functions:
+            functions.write(OBSERVER)
     with network(*NAMES, "stranger") as hosts:
         made = asked(hosts["storage"], folder, "keys", "new", "--for", "setup.yaml")
         assert made.returncode == 0, made.stderr
@@ -77,6 +110,27 @@ def lab(folder: Path) -> Iterator[dict[str, Host]]:
             bundle = (folder / "storage" / f"{name}.keys").rename(folder / name / "brought.keys")
             assert asked(hosts[name], folder, "keys", "install", bundle.name).returncode == 0
         yield hosts
+
+
+def own_keys(folder: Path) -> list[str]:
+    """Return the public and the secret key of a host."""
+    (own,) = [line for line in (folder / "keys").read_text().splitlines() if line.startswith("own ")]
+    return own.split()[2:4]
+
+
+def tried(hosts: dict[str, Host], folder: Path, keys: bool = True) -> dict[str, str]:
+    """Let the stranger try each port of each host, with or without its key; return what came of it."""
+    outcome: dict[str, str] = {}
+    for name in NAMES:
+        own = own_keys(folder / "stranger") if keys else ["-", "-"]
+        theirs = own_keys(folder / name)[0] if keys else "-"
+        command = (NODE[0], folder / "stranger.py", hosts[name].address, *own, theirs, *ports(hosts[name]))
+        done = subprocess.run(
+            hosts["stranger"].command(*command), capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        outcome |= {line.split(" ", 1)[0]: line.split(" ", 1)[1] for line in done.stdout.splitlines()}
+    return outcome
 
 
 def only_nodes(hosts: dict[str, Host]) -> dict[str, Host]:
@@ -101,17 +155,22 @@ def test_holders_of_keys_run_and_strangers_get_nothing(tmp_path: Path) -> None:
         assert unknown.returncode == 2
         assert "does not know the key of this machine" in unknown.stderr
         (tmp_path / "stranger.py").write_text(STRANGER)
+        nothing = dict.fromkeys((port for name in NAMES for port in ports(hosts[name])), "nothing")
+        assert len(nothing) == 1 + 2 + 1, "control, two links, a view"
+        assert tried(hosts, tmp_path, keys=False) == nothing
+        assert tried(hosts, tmp_path) == nothing, "a key that nobody knows"
+        # A guest may speak to the broker, but not to the ends of links.
+        guest = own_keys(tmp_path / "stranger")[0]
         for name in NAMES:
-            listening = ports(hosts[name])
-            assert listening or name == "daq"
-            tried = subprocess.run(
-                stranger.command(NODE[0], tmp_path / "stranger.py", hosts[name].address, *listening),
-                capture_output=True,
-                text=True,
-                timeout=60,
-                check=False,
-            )
-            assert tried.stdout == "heard nothing\n", tried.stdout + tried.stderr
+            assert asked(hosts[name], tmp_path, "keys", "allow", "guest", guest).returncode == 0
+        assert tried(hosts, tmp_path) == nothing | {"5550": "answered"}
+        assert "running" in asked(stranger, tmp_path, "status", "--broker", url).stdout
+        for name in NAMES:
+            assert asked(hosts[name], tmp_path, "keys", "forget", "guest").returncode == 0
+        assert tried(hosts, tmp_path) == nothing, "a key that was known"
+        revoked = asked(stranger, tmp_path, "stop", "--broker", url)
+        assert revoked.returncode == 2
+        assert "does not know the key of this machine" in revoked.stderr
 
         shown = asked(hosts["daq"], tmp_path, "status", "--broker", url)
         assert shown.returncode == 0, shown.stderr

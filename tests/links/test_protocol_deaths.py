@@ -1,0 +1,112 @@
+"""Ends of a link that are killed at any step and go on from their ledgers, on a network that breaks."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, rule
+
+from mimocorb_dist.links.ledger import Entry, Ledger
+from mimocorb_dist.links.protocol import ReleaseMode
+from mimocorb_dist.ring.runtime import runtime_root
+from tests.links.mortal import MortalSimulation, Table
+from tests.links.test_protocol import LinkMachine
+
+
+class MortalLinkMachine(LinkMachine):
+    """Everything that can happen to a link, and deaths of its ends."""
+
+    simulation: MortalSimulation
+
+    @initialize(
+        source_slots=st.integers(1, 12),
+        target_slots=st.integers(1, 12),
+        mode=st.sampled_from(["read", "published"]),
+        competing=st.booleans(),
+    )
+    def begin(self, source_slots: int, target_slots: int, mode: ReleaseMode, competing: bool) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="linktest-", dir=runtime_root()))
+        self.simulation = MortalSimulation(self.folder, source_slots, target_slots, mode, competing)
+
+    @rule(
+        step=st.integers(0, 12),
+        deed=st.sampled_from(["take", "to_sender", "connect", "breaks"]),
+        late=st.integers(0, 5),
+    )
+    def sender_is_killed(self, step: int, deed: str, late: int) -> None:
+        simulation = self.simulation
+        deeds = {
+            "take": lambda: simulation.take(12),
+            "to_sender": simulation.to_sender,
+            "connect": simulation.connect,
+            "breaks": simulation.sender_breaks,
+        }
+        simulation.kill("send", step, deeds[deed], late)
+
+    @rule(
+        step=st.integers(0, 12),
+        deed=st.sampled_from(["to_receiver", "to_receiver", "reserve", "flush", "old"]),
+        answers=st.integers(0, 3),
+        backwards=st.booleans(),
+    )
+    def receiver_is_killed(self, step: int, deed: str, answers: int, backwards: bool) -> None:
+        simulation = self.simulation
+        simulation.backwards = backwards
+        deeds = {
+            "to_receiver": simulation.to_receiver,
+            "reserve": lambda: simulation.reserve(12),
+            "flush": simulation.flush,
+            "old": lambda: simulation.old_to_receiver(0),
+        }
+        simulation.kill("receive", step, deeds[deed], answers)
+
+    def teardown(self) -> None:
+        try:
+            super().teardown()
+        finally:
+            if hasattr(self, "folder"):
+                shutil.rmtree(self.folder)
+
+
+TestMortalLink = MortalLinkMachine.TestCase
+TestMortalLink.settings = settings(
+    max_examples=60, stateful_step_count=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+
+
+def claim(table: Table, *slots: int) -> None:
+    for slot in slots:
+        table.all_claimed[slot] = table.all_written[slot] + np.uint64(1)
+
+
+def test_what_an_earlier_death_cut_off_is_not_published_by_a_later_one(tmp_path: Path) -> None:
+    table = Table(4)
+    claim(table, 0, 1, 2, 3)
+    Ledger(tmp_path / "receive", table).note_storing(np.array([0]), 5)
+    assert Ledger(tmp_path / "receive", table).settle() == 0  # killed while it copied event 5
+    table.all_claimed[:] = table.all_written
+    claim(table, 0, 1, 2, 3)
+    Ledger(tmp_path / "receive", table).note_storing(np.array([1, 2]), 5)  # it comes again, to another slot
+    table.publish(1)
+    table.publish(2)
+    assert Ledger(tmp_path / "receive", table).settle() == 0, "event 5 must not come twice"
+    assert table.all_written.tolist() == [0, 1, 1, 0]
+
+
+def test_what_was_given_back_is_not_taken_for_leased_after_a_later_death(tmp_path: Path) -> None:
+    table = Table(2)
+    columns = table.groups[0]
+    columns.all_taken[0] = 1
+    ledger = Ledger(tmp_path / "send", table)
+    ledger.note_taken(np.array([0]), 0, columns)
+    ledger[Entry.TAKEN] = 0  # killed before this was noted: the event is given back
+    assert Ledger(tmp_path / "send", table).leased(columns)[0].tolist() == []
+    columns.all_taken[:] = 0, 1
+    Ledger(tmp_path / "send", table).note_taken(np.array([1]), 0, columns)
+    columns.all_taken[0] = 1  # taken again, and killed before it is noted
+    assert Ledger(tmp_path / "send", table).leased(columns)[0].tolist() == [1]
