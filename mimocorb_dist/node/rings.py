@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mimocorb_dist.ring import BufferSpec, Ring, Role, Traces
+from mimocorb_dist.ring import BufferSpec, Ring, Role, Traces, hand_path, settle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,6 +121,10 @@ class RingSet:
 
     def recover(self, task: Task, pid: int) -> None:
         """Put right what the dead process of a task left in its rings."""
+        if task.kind == "worker" and len(task.reads) == 1:
+            ring, group = task.reads[0]
+            source, sinks = self._rings[ring], [self._rings[name] for name in task.writes]
+            settle(hand_path(source.path, task.name, task.number), source, group, sinks, pid)
         for name in task.rings:
             self._rings[name].recover(pid)
 

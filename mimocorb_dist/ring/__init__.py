@@ -2,6 +2,7 @@
 
 from .attach import connect
 from .commit_file import commit_path, commit_paths, last_commit
+from .hand import MOST_SINKS, Hand, hand_path, settle
 from .holding import Holding
 from .interface import EndOfStream, Interface, Run
 from .layout import METADATA_DTYPE, BufferSpec, Role
@@ -13,6 +14,7 @@ from .writer import BufferWriter
 
 __all__ = [
     "METADATA_DTYPE",
+    "MOST_SINKS",
     "BufferObserver",
     "BufferReader",
     "BufferSpec",
@@ -21,6 +23,7 @@ __all__ = [
     "ClassicFigures",
     "EndOfStream",
     "Event",
+    "Hand",
     "Holding",
     "Interface",
     "Recovery",
@@ -31,5 +34,7 @@ __all__ = [
     "commit_path",
     "commit_paths",
     "connect",
+    "hand_path",
     "last_commit",
+    "settle",
 ]

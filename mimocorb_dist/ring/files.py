@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mimocorb_dist.errors import RingError
 
 from .commit_file import commit_paths
+from .hand import hand_files
 from .layout import MAGIC, UNLIMITED, VERSION, BufferSpec, Header, Layout
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def remove_files(path: Path, spec: BufferSpec) -> None:
         spare_path(path),
         *(ready_path(path, group) for group in spec.groups),
         *(file for group in spec.groups for file in commit_paths(path, group)),
+        *hand_files(path),
     ):
         file.unlink(missing_ok=True)
 

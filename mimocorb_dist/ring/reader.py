@@ -43,6 +43,11 @@ class BufferReader(Interface):
         The ring, attached.
     group
         Name of the reader group.
+
+    Attributes
+    ----------
+    batch_slots
+        Slots of the batch that is being read, in its order; None if there is none.
     """
 
     def __init__(self, ring: Ring, group: str = "readers") -> None:
@@ -59,9 +64,15 @@ class BufferReader(Interface):
         ] = []  # tokens of released slots, pushed together when all that was taken is used
         self._copies: npt.NDArray[Any] = np.empty((0, ring.data_length), ring.data_dtype)
         self._slot = -1
+        self.batch_slots: Slots | None = None
         self._member = -1
         self._pid = -1
         self._pace = Pace(ring.slot_count)
+
+    @property
+    def slot(self) -> int:
+        """Slot of the event that is being read; -1 if there is none."""
+        return self._slot
 
     # Single events.
 
@@ -134,6 +145,7 @@ class BufferReader(Interface):
             yield None, None
             return
         assert taken is not None  # it waits as long as it takes
+        self.batch_slots = taken.slots if isinstance(taken, Run) else taken
         try:
             yield self.events_of(taken)
         except GeneratorExit:
@@ -142,6 +154,8 @@ class BufferReader(Interface):
         except BaseException:
             self._requeue_many(taken)
             raise
+        finally:
+            self.batch_slots = None
         self._release_many(taken)
 
     def take(self, limit: int = 1, timeout_s: float | None = None) -> Run | None:

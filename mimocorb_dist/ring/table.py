@@ -173,6 +173,10 @@ class SlotTable:
         self.header[Header.LATEST] = int(tokens[-1])
         return tokens
 
+    def tokens_to_come(self, slots: slice | Slots) -> Words:
+        """Return the tokens that claimed slots will have when they are published."""
+        return self._tokens(self.all_claimed, slots)
+
     def abandon(self, slot: int) -> int:
         """Make a claimed slot free again, and return its token."""
         generation: int = self.written[slot]

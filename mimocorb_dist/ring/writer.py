@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
 
+    from .hand import Hand
     from .ring import Ring
 
 _BYTE = np.dtype(np.uint8)
@@ -60,11 +61,19 @@ class BufferWriter(Interface):
     heeds_pause
         Whether a pause of the ring is for this writer: not for one whose events have been counted as written
         elsewhere.
+
+    Attributes
+    ----------
+    hand, number
+        The notes of the process that what it writes comes from another ring, if it keeps any, and the number
+        of this writer in them.
     """
 
     def __init__(self, ring: Ring, *, heeds_pause: bool = True) -> None:
         super().__init__(ring)
         self._heeds_pause = heeds_pause
+        self.hand: Hand | None = None
+        self.number = 0
         self._table = ring.table
         self._memory = ring.memory
         self._metadata_offset = ring.layout.metadata_offset
@@ -188,6 +197,8 @@ class BufferWriter(Interface):
 
     def copy(self, metadata: npt.NDArray[np.void], data: npt.NDArray[Any]) -> bool:
         """Do as `put` does, with the metadata of an event, shape (1,)."""
+        if self.hand is not None and self.hand.several and self.hand.is_done(self.number):
+            return True
         ahead = self._ahead
         if not ahead and not self._claim_one():
             return self._refuses(1)
@@ -223,11 +234,13 @@ class BufferWriter(Interface):
             self._discard(1)
             return
         generation = self._claimed[slot]
+        token = generation << SLOT_BITS | slot
+        if self.hand is not None:
+            self.hand.note(self.number, token)
         if STORES_MAY_PASS:
             fence()
         self._published[slot] = monotonic_ns()
         self._written[slot] = generation
-        token = generation << SLOT_BITS | slot
         header[_LATEST] = token
         packed = pack_token(token)
         for fd in self._ready_fds:
@@ -261,6 +274,7 @@ class BufferWriter(Interface):
         data: npt.NDArray[Any],
         metadata: npt.NDArray[np.void],
         index: Slots | None = None,
+        places: Slots | None = None,
     ) -> int:
         """Copy events into the ring and publish them, waiting for slots as needed.
 
@@ -272,6 +286,9 @@ class BufferWriter(Interface):
             Shape (n,), of `METADATA_DTYPE`.
         index
             Numbers of the events to write, from 0 to n - 1; None: all.
+        places
+            If the events come from a batch that is being read: which one each has been made of, shape (n,);
+            None: each from the one at its own place.
 
         Returns
         -------
@@ -285,6 +302,8 @@ class BufferWriter(Interface):
         """
         if index is not None and len(index) and not 0 <= index.min() <= index.max() < len(data):
             raise IndexError(f"buffer {self.name}: events {index.min()} to {index.max()} of {len(data)}")
+        if self.hand is not None and self.hand.several:
+            index = self._left_to_write(self.hand, len(data), index, places)
         total = len(data) if index is None else len(index)
         same = data.dtype == self._dtype and data.shape[1:] == (self.ring.spec.data_length,)
         as_bytes = same and data.strides[1] == data.itemsize
@@ -303,9 +322,17 @@ class BufferWriter(Interface):
             except BaseException:
                 self._keep(slots)
                 raise
-            self._publish_many(slots)
+            self._publish_many(slots, part if places is None else places[part])
             done += _length(slots)
         return done
+
+    def _left_to_write(
+        self, hand: Hand, count: int, index: Slots | None, places: Slots | None
+    ) -> Slots | None:
+        """Leave out what was written before its event was delivered again; arguments as of `write`."""
+        events = np.arange(count) if index is None else index
+        left = hand.left(self.number, events if places is None else places[events])
+        return index if left is None else events[left]
 
     def _reserve_many(self, limit: int) -> slice | Slots | None:
         """Reserve as `reserve` does; if the slots at hand lie scattered, all of them."""
@@ -360,10 +387,12 @@ class BufferWriter(Interface):
         """Publish all events of reserved slots."""
         self._publish_many(slice(run.first, run.first + run.count))
 
-    def _publish_many(self, slots: slice | Slots) -> None:
+    def _publish_many(self, slots: slice | Slots, places: slice | Slots | None = None) -> None:
         if self._header[_PAUSED] and self._discards():
             self._discard(self._keep(slots))
             return
+        if self.hand is not None and places is not None:
+            self.hand.note_many(self.number, self._table.tokens_to_come(slots), places)
         tokens = self._table.publish_many(slots).tobytes()
         for queue in self.ring.ready or (self.ring.free,):
             queue.push(tokens)

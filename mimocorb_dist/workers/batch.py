@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 LIMIT = 1024
 """Most events in a batch, unless the template is made with another `limit`."""
 
-_Part = tuple["BufferWriter", "Data", "Metadata", "Index | None"]
+_Part = tuple["BufferWriter", "Data", "Metadata", "Index | None", "Index | None"]
 
 
 class BatchImporter(Source):
@@ -202,6 +202,7 @@ class _Working(_Reading):
     """What the templates share that call a function with batches."""
 
     SINKS = (1, MANY)
+    HANDS_ON = True
 
     def __call__(self, ufunc: Callable[[Any], Any] | None = None) -> None:
         """Work until the source's stream ends.
@@ -228,8 +229,8 @@ class _Working(_Reading):
                     if data is None or metadata is None:
                         break
                     count = len(data)
-                    for writer, events, heads, index in self._results(ufunc(data), data, metadata):
-                        writer.write(events, heads, index)
+                    for writer, events, heads, index, places in self._results(ufunc(data), data, metadata):
+                        writer.write(events, heads, index, places)
                 io.events += count
         except WorkerStop:
             self.logger.info("%s: ended while waiting for an event", kind)
@@ -270,7 +271,9 @@ class BatchFilter(_Working):
         chosen = [
             (writer, chosen_events(mask, len(data))) for writer, mask in zip(self.write, masks, strict=True)
         ]
-        return [(writer, data, metadata, index) for writer, index in chosen if index is None or len(index)]
+        return [
+            (writer, data, metadata, index, None) for writer, index in chosen if index is None or len(index)
+        ]
 
 
 class BatchProcessor(_Working):
@@ -305,5 +308,6 @@ class BatchProcessor(_Working):
             events = events_for(values, writer)
             if len(events) != count:
                 raise Unusable(f"the function returned {len(events)} events for {count} of the source")
-            parts.append((writer, events, metadata if chosen is None else metadata[chosen], None))
+            heads = metadata if chosen is None else metadata[chosen]
+            parts.append((writer, events, heads, None, chosen))
         return parts

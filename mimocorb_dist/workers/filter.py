@@ -27,6 +27,7 @@ class Filter(Template):
     """
 
     SOURCES = 1
+    HANDS_ON = True
     SINKS = (1, MANY)
     SAME_TYPE = True
 

@@ -97,6 +97,9 @@ class BufferIO:
         Has something stand in the record of the run, among what led to restarts of the worker.
     again
         Whether this process takes the place of one that was killed or failed, whose memory is gone.
+    hand_path
+        Where to note what goes from the source to sinks, so that it goes there once, also if this process is
+        killed; None if nobody would look at the notes.
     data_first
         Whether ends of buffers give data before metadata under their older names: see `generations`.
     """
@@ -147,6 +150,7 @@ class BufferIO:
         self.begin: Callable[[], None] = lambda: None
         self.tell: Callable[[str], None] = self.logger.warning
         self.again = False
+        self.hand_path: Path | None = None
         self.in_hand: Metadata | None = None
         self.data_first = False
         self._iteration: Generator[Any, None, None] | None = None

@@ -11,7 +11,7 @@ from types import CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from mimocorb_dist.errors import RingError, SetupError
-from mimocorb_dist.ring import BufferObserver, BufferReader, BufferWriter, Ring
+from mimocorb_dist.ring import MOST_SINKS, BufferObserver, BufferReader, BufferWriter, Ring, hand_path
 
 from .failure import report_failure
 from .generations import arguments_for
@@ -155,11 +155,14 @@ def attach(job: WorkerJob) -> BufferIO:
     read = [BufferReader(Ring.open(source["ring"]), source["group"]) for source in job.sources]
     write = [BufferWriter(Ring.open(sink["ring"])) for sink in job.sinks]
     observe = [BufferObserver(Ring.open(observed["ring"])) for observed in job.observes]
-    return BufferIO(
+    io = BufferIO(
         job.worker, read, write, observe, job.config, job.setup_dir, job.run_dir,
         run_id=job.run_id, node=job.node, number=job.number, processes=job.processes,
         assigned=dict(job.assigned),
     )  # fmt: skip
+    if len(read) == 1 and len(write) <= MOST_SINKS:
+        io.hand_path = hand_path(read[0].ring.path, job.worker, job.number)
+    return io
 
 
 def flush_output() -> None:

@@ -24,6 +24,7 @@ class Processor(Template):
     """
 
     SOURCES = 1
+    HANDS_ON = True
     SINKS = (1, MANY)
 
     def __call__(self, ufunc: Callable[[Any], Any] | None = None) -> None:

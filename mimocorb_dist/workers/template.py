@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from mimocorb_dist.errors import MimocorbError, SetupError, UfuncError
+from mimocorb_dist.ring import Hand
 
 from .fit import fill, misfit
 from .generations import in_older_order
@@ -53,6 +54,7 @@ class Template:
     SINKS: ClassVar[tuple[int, int]] = (0, 0)
     OBSERVES: ClassVar[int] = 0
     SAME_TYPE: ClassVar[bool] = False
+    HANDS_ON: ClassVar[bool] = False
 
     data_example: Data
     metadata_example: Metadata
@@ -105,6 +107,8 @@ class Template:
     def _begin(self) -> None:
         """Come to the events: from here on nothing is interrupted that would lose one."""
         self.io.begin()
+        if self.HANDS_ON and self.io.hand_path is not None:
+            Hand(self.io.hand_path, self.read[0], self.write)
         if not self.io.stop.deferred:
             self.io.stop.deferred = True
             self.logger.debug("%s started", type(self).__name__)

@@ -18,7 +18,9 @@ from mimocorb_dist.ring import (
     BufferReader,
     BufferWriter,
     EndOfStream,
+    Hand,
     Ring,
+    hand_path,
     runtime,
 )
 from mimocorb_dist.ring.interface import Pace
@@ -31,6 +33,13 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _RING_FILES = str(Path(mimocorb_dist.ring.__file__).parent)
+HANDING_ON = frozenset(
+    {
+        "batch", "copy", "write", "_publish", "_publish_many", "publish_many", "note", "note_many", "commit",
+        "_mark_done", "add", "make", "__exit__", "_release_many", "release", "release_many",
+    }
+)  # fmt: skip
+"""Functions between the taking of an event and its release by one who has handed it on."""
 TOTAL_STEPS, STARTED, DONE, SEEN = 0, 1, 2, 3
 """Words of a scenario's ledger; from SEEN on, how often each event was seen."""
 
@@ -49,7 +58,8 @@ def scenario(name: str, path: str, ledger_path: str, step: int, granularity: str
     ledger = Ledger(ledger_path)
     claim_always(4)
     ring = Ring.open(path)
-    counter = _StepCounter(step, by_opcode=granularity == "opcode")
+    parts = HANDING_ON if name.startswith("hand on") and granularity == "line" else None
+    counter = _StepCounter(step, by_opcode=granularity == "opcode", parts=parts)
     sys.settrace(counter.trace)
     try:
         SCENARIOS[name](ring, ledger)
@@ -61,8 +71,9 @@ def scenario(name: str, path: str, ledger_path: str, step: int, granularity: str
 class _StepCounter:
     """Counts steps of the ring's code, and kills this process at one of them."""
 
-    def __init__(self, fatal_step: int, by_opcode: bool) -> None:
+    def __init__(self, fatal_step: int, by_opcode: bool, parts: frozenset[str] | None = None) -> None:
         self.steps = 0
+        self._parts = parts
         self._fatal_step = fatal_step
         self._visits: Counter[object] = Counter()
         self._event = "opcode" if by_opcode else "line"
@@ -70,6 +81,8 @@ class _StepCounter:
     def trace(self, frame: FrameType, event: str, _: object) -> Any:
         if not frame.f_code.co_filename.startswith(_RING_FILES):
             return None
+        if self._parts is not None and frame.f_code.co_name not in self._parts:
+            return self.trace
         if self._event == "opcode":
             frame.f_trace_opcodes = True
         if event == self._event and self._counts(frame):
@@ -370,6 +383,59 @@ def _read_to_the_end(ring: Ring, ledger: Ledger) -> None:
         ledger[DONE] += 1
 
 
+# Readers that write to other rings what they have read: those beside their own.
+
+
+def _hand(ring: Ring, *, may_die: bool = False) -> tuple[BufferReader, list[BufferWriter]]:
+    trace = sys.gettrace()
+    sys.settrace(trace if may_die else None)
+    reader = BufferReader(ring, ring.spec.groups[0])
+    sinks = sorted(path for path in ring.path.parent.glob("sink*.ring"))
+    writers = [BufferWriter(Ring.open(path)) for path in sinks]
+    Hand(hand_path(ring.path, "worker", 0), reader, writers)
+    sys.settrace(trace)
+    return reader, writers
+
+
+def hand_on(ring: Ring, _: Ledger | None = None, count: int = 4) -> None:
+    """Hand on all events, one by one; the second sink gets only those with an even number."""
+    reader, writers = _hand(ring)
+    for _ in range(count):
+        if not reader.wait(0):
+            break
+        with reader as (metadata, data):
+            counter = checked_counter(metadata, data)
+            for number, writer in enumerate(writers):
+                if number == 0 or counter % 2 == 0:
+                    writer.copy(metadata, data)
+
+
+def hand_on_batches(ring: Ring, _: Ledger | None = None, count: int = 2) -> None:
+    """Do the same in batches, of which the sinks take some events at a time."""
+    reader, writers = _hand(ring)
+    for _ in range(count):
+        if not reader.wait(0):
+            break
+        with reader.batch(8) as (metadata, data):
+            assert metadata is not None
+            for number, writer in enumerate(writers):
+                even = np.flatnonzero(metadata["counter"] % 2 == 0)
+                writer.write(data, metadata, *(() if number == 0 else (even,)))
+
+
+def hand_on_parts(ring: Ring, _: Ledger | None = None, count: int = 1) -> None:
+    """Do the same with results that are there for some of the events only, and die also before the first."""
+    reader, writers = _hand(ring, may_die=True)
+    for _ in range(count):
+        if not reader.wait(0):
+            break
+        with reader.batch(8) as (metadata, data):
+            assert metadata is not None
+            for number, writer in enumerate(writers):
+                chosen = np.flatnonzero(metadata["counter"] % (number + 1) == 0)
+                writer.write(data[chosen], metadata[chosen], None, chosen)
+
+
 SCENARIOS: dict[str, Callable[[Ring, Ledger], object]] = {
     "put": _put,
     "put new ones": _put_new,
@@ -389,6 +455,9 @@ SCENARIOS: dict[str, Callable[[Ring, Ledger], object]] = {
     "read and fail": _read_and_fail,
     "take and release": _take_and_release,
     "read to the end": _read_to_the_end,
+    "hand on": hand_on,
+    "hand on batches": hand_on_batches,
+    "hand on parts": hand_on_parts,
 }
 
 
