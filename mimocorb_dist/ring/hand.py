@@ -115,27 +115,29 @@ class Hand:
         self._batch, self._piece = batch, (sink, batch[places])
         self._notes.commit(sink, tokens, _tokens(self._all_taken, batch[places]))
 
-    def left(self, sink: int, places: Slots) -> Slots | None:
-        """Return which of some events of the batch have not gone to a sink before; None: all of them.
+    def left(self, sink: int, count: int, index: Slots | None, places: Slots | None) -> Slots | None:
+        """Leave out results that went to a sink before their events were delivered again.
 
         Parameters
         ----------
         sink
             Number of the sink.
-        places
-            The events.
+        count, index, places
+            How many results there are; which of them are to be written, None: all; and which event of the
+            batch each has been made of, None: that at its own place.
 
         Returns
         -------
         array or None
-            Places in `places`.
+            What is left of `index`.
         """
         batch = self._reader.batch_slots
         if batch is None:
-            return None
-        slots = batch[places]
+            return index
+        results = np.arange(count) if index is None else index
+        slots = batch[results if places is None else places[results]]
         done = self._done.have(sink, slots, self._all_taken[slots])
-        return np.flatnonzero(~done) if done.any() else None
+        return results[~done] if done.any() else index
 
     def _mark_done(self, sink: int, slots: Slots) -> None:
         self._done.add(sink, slots, self._all_taken[slots])
@@ -301,13 +303,11 @@ def settle(path: Path, source: Ring, group: str, sinks: Sequence[Ring], pid: int
 def _held_by(pid: int, ring: Ring, columns: GroupColumns) -> Slots:
     """Return the slots that a process has taken from a ring and not released."""
     rows = range(0, MAX_MEMBERS * MEMBER_WORDS, MEMBER_WORDS)
-    members = [
-        row // MEMBER_WORDS
-        for row in rows
-        if ring.members[row + Member.PID] == pid and ring.members[row + Member.ROLE] == Role.READER
-    ]
-    in_hand = np.isin(columns.all_reader, members) & (columns.all_taken > columns.all_released)
-    return np.flatnonzero(in_hand)
+    mine = np.zeros(ring.slot_count, np.bool_)
+    for row in rows:
+        if ring.members[row + Member.PID] == pid and ring.members[row + Member.ROLE] == Role.READER:
+            mine |= columns.all_reader == row // MEMBER_WORDS  # others may take and release meanwhile
+    return np.flatnonzero(mine & (columns.all_taken > columns.all_released))
 
 
 def _publish(ring: Ring, token: int) -> bool:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from mimocorb_dist.errors import RingError
 
+from .copying import copy_rows, length
 from .full import claim_without_tokens
 from .interface import Interface, Pace, Run
 from .layout import MEMBER_WORDS, METADATA_DTYPE, UNLIMITED, Header, Held, Member, Pause, Role
@@ -303,7 +304,7 @@ class BufferWriter(Interface):
         if index is not None and len(index) and not 0 <= index.min() <= index.max() < len(data):
             raise IndexError(f"buffer {self.name}: events {index.min()} to {index.max()} of {len(data)}")
         if self.hand is not None and self.hand.several:
-            index = self._left_to_write(self.hand, len(data), index, places)
+            index = self.hand.left(self.number, len(data), index, places)
         total = len(data) if index is None else len(index)
         same = data.dtype == self._dtype and data.shape[1:] == (self.ring.spec.data_length,)
         as_bytes = same and data.strides[1] == data.itemsize
@@ -313,26 +314,16 @@ class BufferWriter(Interface):
             slots = self._reserve_many(total - done)
             if slots is None:
                 return total if self._refuses(total - done) else done
-            part = (
-                slice(done, done + _length(slots)) if index is None else index[done : done + _length(slots)]
-            )
+            part = slice(done, done + length(slots)) if index is None else index[done : done + length(slots)]
             try:
-                _copy(source, part, target, slots)
+                copy_rows(source, part, target, slots)
                 self.ring.all_metadata[slots] = metadata[part]
             except BaseException:
                 self._keep(slots)
                 raise
             self._publish_many(slots, part if places is None else places[part])
-            done += _length(slots)
+            done += length(slots)
         return done
-
-    def _left_to_write(
-        self, hand: Hand, count: int, index: Slots | None, places: Slots | None
-    ) -> Slots | None:
-        """Leave out what was written before its event was delivered again; arguments as of `write`."""
-        events = np.arange(count) if index is None else index
-        left = hand.left(self.number, events if places is None else places[events])
-        return index if left is None else events[left]
 
     def _reserve_many(self, limit: int) -> slice | Slots | None:
         """Reserve as `reserve` does; if the slots at hand lie scattered, all of them."""
@@ -606,18 +597,3 @@ class BufferWriter(Interface):
 
     def _discard(self, count: int) -> None:
         self.ring.members[self._member * MEMBER_WORDS + Member.DISCARDED] += count
-
-
-def _length(places: slice | Slots) -> int:
-    return places.stop - places.start if isinstance(places, slice) else len(places)
-
-
-def _copy(
-    source: npt.NDArray[Any], part: slice | Slots, target: npt.NDArray[Any], slots: slice | Slots
-) -> None:
-    """Copy a part of the rows of an array to some rows of another one."""
-    if isinstance(slots, slice) and not isinstance(part, slice) and source.dtype == target.dtype:
-        # "clip" writes to `out` directly; no number is out of range.
-        np.take(source, part, axis=0, out=target[slots], mode="clip")
-    else:
-        target[slots] = source[part]
