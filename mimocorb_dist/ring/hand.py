@@ -284,8 +284,10 @@ def settle(path: Path, source: Ring, group: str, sinks: Sequence[Ring], pid: int
     """
     if not path.exists():
         return 0
-    columns = source.table.groups[source.group_index(group)]
-    held = _held_by(pid, source, columns)
+    index = source.group_index(group)
+    columns = source.table.groups[index]
+    with source.ready[index]:  # so that nobody takes what the dead process has just released
+        held = _held_by(pid, source, columns)
     token_of = _tokens(columns.all_taken, held)
     slot_of = dict(zip(token_of.tolist(), held.tolist(), strict=True))
     done = _DoneSinks(source, group)
@@ -306,7 +308,7 @@ def _held_by(pid: int, ring: Ring, columns: GroupColumns) -> Slots:
     mine = np.zeros(ring.slot_count, np.bool_)
     for row in rows:
         if ring.members[row + Member.PID] == pid and ring.members[row + Member.ROLE] == Role.READER:
-            mine |= columns.all_reader == row // MEMBER_WORDS  # others may take and release meanwhile
+            mine |= columns.all_reader == row // MEMBER_WORDS
     return np.flatnonzero(mine & (columns.all_taken > columns.all_released))
 
 

@@ -295,7 +295,7 @@ KINDS: dict[str, Maker] = {
 }
 """All kinds that can be made."""
 
-_MORTAL = ("filter", "processor", "csv", "parquet", "mimo", "node")
+_MORTAL = ("csv", "parquet", "mimo", "node")
 SURVIVED = tuple(
     kind for kind in KINDS if not (kind.startswith(("kill", "segv", "oom")) and kind.split()[1] in _MORTAL)
 )
