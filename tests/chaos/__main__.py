@@ -20,6 +20,7 @@ def main() -> int:
     """Run, print the verdict, and return 0 if it is clean."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--faults", type=int, default=1000)
+    parser.add_argument("--minutes", type=float, help="no more faults after that time")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--kinds", help="patterns of kinds, with commas between: 'kill *,* cable'")
     parser.add_argument("--list", action="store_true", help="show all kinds; * marks those of a usual run")
@@ -37,7 +38,8 @@ def main() -> int:
     clean = False
     try:
         with (folder / "faults.log").open("w", buffering=1) as log:
-            verdict = run(plan(options.faults, options.seed, kinds), folder / "lab", log)
+            strikes = plan(options.faults, options.seed, kinds)
+            verdict = run(strikes, folder / "lab", log, 60.0 * options.minutes if options.minutes else None)
         print(report(verdict))
         clean = verdict.clean
     finally:

@@ -144,7 +144,7 @@ class Fault:
 class OfProcess(Fault):
     """A fault of a process."""
 
-    _LEFT_ALONE_S = 2.0
+    _LEFT_ALONE_S = 0.0
 
     def __init__(self, lab: Lab, strike: Strike) -> None:
         super().__init__(lab, strike)
@@ -295,7 +295,7 @@ KINDS: dict[str, Maker] = {
 }
 """All kinds that can be made."""
 
-_MORTAL = ("csv", "parquet", "mimo", "node")
+_MORTAL = ("node",)
 SURVIVED = tuple(
     kind for kind in KINDS if not (kind.startswith(("kill", "segv", "oom")) and kind.split()[1] in _MORTAL)
 )

@@ -74,7 +74,7 @@ class Verdict:
         return bool(self.books) and all(b.right for b in self.books) and not (self.complaints or self.leaks)
 
 
-def run(strikes: list[Strike], folder: Path, output: TextIO) -> Verdict:
+def run(strikes: list[Strike], folder: Path, output: TextIO, most_s: float | None = None) -> Verdict:
     """Start a run, let the faults come, end it, and look at what it has left.
 
     Parameters
@@ -85,6 +85,8 @@ def run(strikes: list[Strike], folder: Path, output: TextIO) -> Verdict:
         An empty folder for all that the run writes.
     output
         Where each fault is told.
+    most_s
+        After this time in s no more faults are made.
     """
     verdict = Verdict()
     begun_s = time.monotonic()
@@ -93,7 +95,7 @@ def run(strikes: list[Strike], folder: Path, output: TextIO) -> Verdict:
         let_pass(_WARM_UP_S, "connections and processes settle")
         before = holdings(the_lab)
         output.write(f"running after {time.monotonic() - begun_s:.1f} s\n")
-        _strike_all(the_lab, strikes, verdict, output)
+        _strike_all(the_lab, strikes, verdict, output, most_s)
         verdict.leaks = leaks(the_lab, before) or None
         with the_lab.hosts["daq"].resetting(), the_lab.hosts["filter"].resetting():
             the_lab.order_stop()
@@ -112,13 +114,17 @@ def run(strikes: list[Strike], folder: Path, output: TextIO) -> Verdict:
     return verdict
 
 
-def _strike_all(the_lab: Lab, strikes: list[Strike], verdict: Verdict, output: TextIO) -> None:
+def _strike_all(
+    the_lab: Lab, strikes: list[Strike], verdict: Verdict, output: TextIO, most_s: float | None
+) -> None:
     active: list[Fault] = []
     waiting = [KINDS[strike.kind](the_lab, strike) for strike in reversed(strikes)]
-    quiet_s = time.monotonic()
+    begun_s = quiet_s = time.monotonic()
     try:
         while waiting or active:
             the_lab.alive()
+            if most_s is not None and quiet_s > begun_s + most_s:
+                waiting.clear()
             if waiting and _is_due(waiting[-1], active, quiet_s) and waiting[-1].can_begin():
                 active.append(waiting.pop())
                 active[-1].begin()
