@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import fnmatch
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -26,6 +27,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="show all kinds; * marks those of a usual run")
     parser.add_argument("--folder", type=Path, help="where to work; it is kept")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the lab is cleared away then, too
     if options.list:
         print("\n".join(f"{'*' if kind in SURVIVED else ' '} {kind}" for kind in KINDS))
         return 0
