@@ -20,6 +20,7 @@ from .memory import MemoryGroup, can_starve
 from .routes import Passing
 from .targets import CONSUMERS, PROCESSES, Target, routes_of
 
+_DIES_WITHIN_S = 10.0
 PATIENCE_S = 60.0
 """A fault that is not healed after this time is a failure."""
 
@@ -188,7 +189,7 @@ class Death(OfProcess):
 class OutOfMemory(Death):
     """A process gets no more memory, and the kernel ends it.
 
-    Who needs no memory lives on until it does; so it lasts until then, or is given up.
+    Where it cannot be made to need a page it lives on until it does: this lasts until then, or is given up.
     """
 
     def __init__(self, lab: Lab, strike: Strike) -> None:
@@ -210,6 +211,34 @@ class OutOfMemory(Death):
 
     def _as_before(self) -> bool:
         return super()._as_before() if self.reached else True
+
+
+class OfNode:
+    """A node that has been ended is started again at once, as a service manager does it."""
+
+    lab: Lab
+    _target: Target
+
+    def _start_again(self) -> None:
+        self.lab.nodes[self._target.role.node].wait(_DIES_WITHIN_S)
+        self.lab.start_node(self._target.role.node)
+
+
+class NodeDeath(OfNode, Death):
+    """A node dies; it is healed when the next one has taken over."""
+
+    def _strike(self) -> None:
+        super()._strike()
+        self._start_again()
+
+
+class NodeOutOfMemory(OfNode, OutOfMemory):
+    """A node gets no more memory."""
+
+    def _end(self) -> None:
+        super()._end()
+        if self.reached:
+            self._start_again()
 
 
 class Stall(OfProcess):
@@ -288,6 +317,8 @@ Maker = Callable[[Lab, Strike], Fault]
 KINDS: dict[str, Maker] = {
     **{f"{how} {who}": Death for how in ("kill", "segv") for who in PROCESSES},
     **{f"oom {who}": OutOfMemory for who in PROCESSES},
+    **{f"{how} node": NodeDeath for how in ("kill", "segv")},
+    "oom node": NodeOutOfMemory,
     **{f"stall {who}": Stall for who in PROCESSES},
     **{f"slow {who}": Slowness for who in CONSUMERS},
     **{f"{how} cable": Cut for how in CABLES},

@@ -14,7 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mimocorb_dist.ring.runtime import PREFIX, remove_runtime_directory, runtime_root
+from mimocorb_dist.ring.runtime import (
+    PREFIX,
+    dead_runtime_directories,
+    remove_runtime_directory,
+    runtime_root,
+)
 from tests.netns.network import Host, network
 from tests.support import eventually
 
@@ -95,9 +100,17 @@ class Lab:
         """Return for how long a process has been known to use its rings, in s; 0.0 if it does not yet."""
         if pid not in self._at_work:
             observes = role.name == "scope" or role.part.startswith("view")
-            if role.name in ("broker", "node") or self.probes.at_work(pid, observes=observes):
+            if (
+                self._holds_node(role.node)
+                if role.name == "node"
+                else (role.name == "broker" or self.probes.at_work(pid, observes=observes))
+            ):
                 self._at_work[pid] = time.monotonic() - 1e-6
         return time.monotonic() - self._at_work.get(pid, time.monotonic())
+
+    def _holds_node(self, name: str) -> bool:
+        """Tell whether somebody holds the runtime directory of a node."""
+        return self.directories[name] not in dead_runtime_directories()
 
     def order_stop(self) -> None:
         """Order the run to stop."""
