@@ -220,8 +220,10 @@ class OfNode:
     _target: Target
 
     def _start_again(self) -> None:
-        self.lab.nodes[self._target.role.node].wait(_DIES_WITHIN_S)
-        self.lab.start_node(self._target.role.node)
+        name = self._target.role.node
+        self.lab.nodes[name].wait(_DIES_WITHIN_S)
+        self.lab.start_node(name)
+        self.lab.dying.discard(name)
 
 
 class NodeDeath(OfNode, Death):
@@ -235,10 +237,15 @@ class NodeDeath(OfNode, Death):
 class NodeOutOfMemory(OfNode, OutOfMemory):
     """A node gets no more memory."""
 
+    def _strike(self) -> None:
+        self.lab.dying.add(self._target.role.node)
+        super()._strike()
+
     def _end(self) -> None:
         super()._end()
         if self.reached:
             self._start_again()
+        self.lab.dying.discard(self._target.role.node)
 
 
 class Stall(OfProcess):

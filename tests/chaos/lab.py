@@ -50,6 +50,8 @@ class Lab:
         self.folder, self.hosts, self.mark = folder, hosts, mark
         self.nodes: dict[str, subprocess.Popen[bytes]] = {}
         self.directories: dict[str, Path] = {}
+        self.dying: set[str] = set()
+        """Nodes that are being ended."""
         self._at_work: dict[int, float] = {}
 
     def start(self) -> None:
@@ -86,7 +88,7 @@ class Lab:
     def alive(self) -> bool:
         """Return True; raise if a node has ended by itself."""
         for name, node in self.nodes.items():
-            if node.poll() is not None:
+            if name not in self.dying and node.poll() is not None:
                 raise AssertionError(f"node {name} has ended with status {node.returncode}: {self.log(name)}")
         return True
 
