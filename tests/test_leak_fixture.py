@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,10 @@ LEAKING_TESTS = """
 """
 
 
-def test_each_kind_of_leak_is_reported_and_removed(pytester: pytest.Pytester) -> None:
+def test_each_kind_of_leak_is_reported_and_removed(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY), prepend=os.pathsep)
     guard = (REPOSITORY / "tests" / "conftest.py").read_text()
     pytester.makeconftest(guard.replace("GRACE_S = 3.0", "GRACE_S = 0.2"))
     pytester.makepyfile(LEAKING_TESTS)

@@ -223,6 +223,9 @@ class SenderState:
         self._welcomes += 1
         self._pause_s = SHORTEST_PAUSE_S
         self.arrived = self._next = message.next
+        uncounted = max(0, message.next - self.sent)  # sent by a process that was killed before it noted that
+        self.sent += uncounted
+        self.bytes += uncounted * self.terms.stride
         self.stored = message.stored
         self._end_sent = False
         self._flight.clear()

@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
 from mimocorb_dist.links.ledger import Entry, Ledger
-from mimocorb_dist.links.protocol import ReleaseMode
+from mimocorb_dist.links.messages import Welcome
+from mimocorb_dist.links.protocol import Connecting, Incoming, ReleaseMode
+from mimocorb_dist.links.sender_state import Counts, SenderState
 from mimocorb_dist.ring.runtime import runtime_root
 from tests.links.mortal import MortalSimulation, Table
+from tests.links.simulation import NO_RANGES, STRIDE, TERMS
 from tests.links.test_protocol import LinkMachine
 
 
@@ -110,3 +113,12 @@ def test_what_was_given_back_is_not_taken_for_leased_after_a_later_death(tmp_pat
     Ledger(tmp_path / "send", table).note_taken(np.array([1]), 0, columns)
     columns.all_taken[0] = 1  # taken again, and killed before it is noted
     assert Ledger(tmp_path / "send", table).leased(columns)[0].tolist() == [1]
+
+
+def test_what_a_killed_sender_had_sent_and_not_counted_is_counted_when_it_has_arrived() -> None:
+    sender = SenderState(TERMS, 1, 8)
+    slots = np.arange(4)
+    sender.restore(6, slots, np.arange(2, 6), Counts(sent=3, bytes=3 * STRIDE))
+    sender.handle(Connecting(), 0.0)
+    sender.handle(Incoming(Welcome(5, 5, NO_RANGES, 8, 1)), 0.0)
+    assert (sender.sent, sender.resent, sender.bytes) == (6, 0, 6 * STRIDE)

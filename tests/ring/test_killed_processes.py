@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.ring.members import MemberHost
 
 DATA_LENGTH = 512  # 4 kB
-MOST_EVENTS = 1 << 22
+MOST_EVENTS = 1 << 24
 
 
 @dataclass
