@@ -254,8 +254,14 @@ class _Launch:
     def _close(self) -> None:
         for session in self._sessions.values():
             session.close()
-        if self._broker is not None:
-            self._broker.close()
+        try:
+            if self._broker is not None:
+                self._broker.close()
+        finally:
+            # The broker had notes in the directory of its node.
+            for session in self._sessions.values():
+                if session.runtime is not None:
+                    session.runtime.remove()
         self._pump.close()
         self._console.close()
         self._loop.close()

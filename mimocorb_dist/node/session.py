@@ -194,7 +194,7 @@ class NodeSession:
             self._go_alone(failure or "the broker has ended")
 
     def close(self) -> None:
-        """Leave nothing behind.  Idempotent."""
+        """End all that is left, and let go of it, but for the runtime directory.  Idempotent."""
         self._over = True
         if self._tick_timer is not None:
             self._tick_timer.cancel()
@@ -211,9 +211,6 @@ class NodeSession:
             self._loop.unwatch(self._client.socket)
             self._client.close()
             self._client = None
-        if self.runtime is not None:
-            self.runtime.remove()
-            self.runtime = None
 
     # The broker.
 

@@ -18,5 +18,5 @@ def test_a_run_does_not_notice_rubbish_at_its_ports(tmp_path: Path) -> None:
     verdict = sockets(3000, 1000, 1, tmp_path)
     assert verdict.unharmed, verdict
     assert verdict.crowds["let in"] == 3 * 2 * 1000, "some are closed again"
-    assert 3 * 3 <= verdict.told_of_crowds < 3 * 7, "each port tells of it ever more seldom"
+    assert verdict.told_of_crowds < 3 * 7, "each port tells of it ever more seldom"
     assert verdict.sent["messages"] > 1000

@@ -412,7 +412,7 @@ def test_an_event_that_a_function_cannot_stand_is_put_aside(tmp_path):
 
 
 def test_killed_functions_lose_and_double_nothing(tmp_path):
-    with started(write_setup(tmp_path, SOURCE="events: 600, rate: 300")) as run:
+    with started(write_setup(tmp_path, SOURCE="events: 1800, rate: 300")) as run:
         for count in (50, 200, 350):
             run.until("RB_2", count // 2)
             run.workers("Fkt_2")[0].kill()
@@ -420,8 +420,8 @@ def test_killed_functions_lose_and_double_nothing(tmp_path):
     content = record(tmp_path)
     assert content["run"]["state"] == "finished"
     assert 1 <= content["workers"]["Fkt_2"]["restarts"] <= 3
-    assert rows(tmp_path, "RB_1") == [(number, 2.0 * number) for number in range(1, 601)]
-    assert sorted(set(rows(tmp_path, "RB_2"))) == [(number, float(number)) for number in range(1, 601, 2)]
+    assert rows(tmp_path, "RB_1") == [(number, 2.0 * number) for number in range(1, 1801)]
+    assert sorted(set(rows(tmp_path, "RB_2"))) == [(number, float(number)) for number in range(1, 1801, 2)]
 
 
 def test_a_buffer_that_nobody_reads_is_never_full(tmp_path):
