@@ -200,6 +200,13 @@ class BufferReader(Interface):
         """Number of the reader group in the ring."""
         return self._index
 
+    @property
+    def has_partners_at_work(self) -> bool:
+        """Whether another reader of the group has events in hand, or had, and is dead and not recovered."""
+        columns = self._columns
+        taken = columns.all_taken > columns.all_released
+        return bool(np.any(taken & (columns.all_reader != self._member)))
+
     def view(self, slot: int) -> Batch:
         """Return metadata, shape (1,), and data, shape (data_length,), of a taken slot."""
         return self._views[slot] or self._view(slot)

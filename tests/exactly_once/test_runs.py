@@ -119,7 +119,7 @@ def test_exporters_that_are_killed_lose_and_double_nothing(tmp_path: Path, kills
     (tmp_path / "f.py").write_text(running.FUNCTIONS + OWN)
     (tmp_path / "setup.yaml").write_text(SETUP.replace("PORT", str(free_port())))
     with Started(tmp_path / "setup.yaml", "--all") as run:
-        run.until("raw", 100)
+        run.until("raw", 100, 120)
         kill_some(run, "raw", ["csv", "parquet", "links", "mimo", "own"], kills, seed)
         run.interrupt()
         run.ends(0, 120)
@@ -133,7 +133,7 @@ def test_exporters_of_mimocorb_1_that_are_killed_lose_and_double_nothing(
     setup = classic1.write_setup(tmp_path, CLASSIC)
     (tmp_path / "modules" / "g.py").write_text(CLASSIC_FUNCTIONS)
     with classic1.started(setup) as run:
-        run.until("RB_1", 100)
+        run.until("RB_1", 100, 120)
         kill_some(run, "RB_1", ["Fkt_2", "Fkt_3"], kills, seed)
         run.interrupt()
         run.ends(0, 120)

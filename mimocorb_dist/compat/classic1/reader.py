@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from mimocorb_dist.errors import SetupError
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from mimocorb_dist.ring import Ring
 
     Batch = tuple[npt.NDArray[np.void], npt.NDArray[Any]]
+
+
+_RECOVERY_S = 5.0
+"""How long it is waited for that what a dead process had in hand is delivered again."""
 
 
 class Reader(ClassicEnd):
@@ -134,6 +139,10 @@ class Reader(ClassicEnd):
         """
         hand = self._attached()
         hand.done()
+        # What a process before this one had in hand is delivered again soon, and comes first.
+        until_s = time.monotonic() + _RECOVERY_S
+        while hand.end.has_partners_at_work and time.monotonic() < until_s:
+            time.sleep(_RECOVERY_S / 500)
         return Commits(hand.end, name, folder, self._worker)
 
     def held(self, commits: Commits, limit: int = 1024) -> Generator[Batch, None, None]:
