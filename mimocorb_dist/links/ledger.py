@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mimocorb_dist.links.sender_state import Counts
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -89,6 +91,22 @@ class Ledger:
         slots = np.flatnonzero(is_noted & (group.all_released < group.all_taken))
         slots = slots[np.argsort(self._sequences[slots])]
         return slots, np.array(self._sequences[slots])
+
+    def note_counts(self, counts: Counts) -> None:
+        """Note what the sender has counted."""
+        self[Entry.ATTEMPT], self[Entry.WELCOMES] = counts.attempts, counts.welcomes
+        self[Entry.SENT], self[Entry.RESENT] = counts.sent, counts.resent
+        self[Entry.BYTES] = counts.bytes
+
+    def counts(self) -> Counts:
+        """Return what a sender that was killed had counted; it may not have noted its last attempt."""
+        return Counts(
+            attempts=self[Entry.ATTEMPT] + 1,
+            welcomes=self[Entry.WELCOMES],
+            sent=self[Entry.SENT],
+            resent=self[Entry.RESENT],
+            bytes=self[Entry.BYTES],
+        )
 
     # The receiver's.
 

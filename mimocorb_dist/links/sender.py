@@ -29,7 +29,7 @@ from mimocorb_dist.links.protocol import (
     Taken,
     Tick,
 )
-from mimocorb_dist.links.sender_state import Counts, Phase, SenderState
+from mimocorb_dist.links.sender_state import Phase, SenderState
 from mimocorb_dist.links.slots import SourceSlots, terms_of
 from mimocorb_dist.ring import EndOfStream, Ring
 
@@ -81,29 +81,15 @@ class LinkSender(End):
         slots, sequences = ledger.leased(columns)
         for pid in previous:
             self._source.reader.inherit(pid, slots)
-        self.state.restore(
-            ledger[Entry.TAKEN],
-            slots,
-            sequences,
-            Counts(
-                # It may have been killed before it noted the last one.
-                ledger[Entry.ATTEMPT] + 1,
-                ledger[Entry.WELCOMES],
-                ledger[Entry.SENT],
-                ledger[Entry.RESENT],
-                ledger[Entry.BYTES],
-            ),
-        )
+        self.state.restore(ledger[Entry.TAKEN], slots, sequences, ledger.counts())
         self.finished = bool(ledger[Entry.DONE])
 
     def _note_counts(self) -> None:
         """Note what has been counted, for an end that goes on if this one is killed."""
-        counts, ledger = self.state.counts, self._ledger
+        counts = self.state.counts
         if counts != self._noted:
             self._noted = counts
-            ledger[Entry.ATTEMPT], ledger[Entry.WELCOMES] = counts.attempts, counts.welcomes
-            ledger[Entry.SENT], ledger[Entry.RESENT] = counts.sent, counts.resent
-            ledger[Entry.BYTES] = counts.bytes
+            self._ledger.note_counts(counts)
 
     def counts(self) -> dict[str, Any]:
         """Return what is reported once a second."""

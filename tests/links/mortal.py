@@ -25,7 +25,7 @@ from mimocorb_dist.links.protocol import (
     Taken,
 )
 from mimocorb_dist.links.receiver_state import ReceiverState
-from mimocorb_dist.links.sender_state import Counts, SenderState
+from mimocorb_dist.links.sender_state import SenderState
 
 from .simulation import TERMS, Simulation
 
@@ -124,13 +124,7 @@ class MortalSimulation(Simulation):
         return done
 
     def note_counts(self) -> None:
-        counts, ledger = self.sender.counts, self.ledgers["send"]
-        ledger[Entry.ATTEMPT], ledger[Entry.WELCOMES] = counts.attempts, counts.welcomes
-        ledger[Entry.SENT], ledger[Entry.RESENT], ledger[Entry.BYTES] = (
-            counts.sent,
-            counts.resent,
-            counts.bytes,
-        )
+        self.ledgers["send"].note_counts(self.sender.counts)
 
     def sender_action(self, action: SenderAction) -> None:
         self.step("send")
@@ -162,18 +156,7 @@ class MortalSimulation(Simulation):
             self.ready.appendleft(slot)
         self.sender = SenderState(TERMS, ledger[Entry.INCARNATION], self.tables["send"].slot_count)
         self.sender.window.competing = self.competing
-        self.sender.restore(
-            ledger[Entry.TAKEN],
-            slots,
-            sequences,
-            Counts(
-                ledger[Entry.ATTEMPT] + 1,
-                ledger[Entry.WELCOMES],
-                ledger[Entry.SENT],
-                ledger[Entry.RESENT],
-                ledger[Entry.BYTES],
-            ),
-        )
+        self.sender.restore(ledger[Entry.TAKEN], slots, sequences, ledger.counts())
         self.exhausted_told = False
         self.restored = True
         self.sender_finished = bool(ledger[Entry.DONE])
