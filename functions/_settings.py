@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import inspect
 import textwrap
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Protocol
@@ -115,7 +116,7 @@ class UnfitError(Exception):
 
 
 @dataclass(frozen=True)
-class Key:
+class Key(ABC):
     """A key of a config; the kinds of its values are in `_keys`.
 
     Parameters
@@ -134,10 +135,11 @@ class Key:
     default_text: str = ""
 
     @property
+    @abstractmethod
     def kind(self) -> str:
         """What its value must be, in a few words."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, value: Any, around: Surroundings) -> Any:
         """Return a value as the function takes it.
 
@@ -146,7 +148,6 @@ class Key:
         UnfitError
             If it cannot be.
         """
-        raise NotImplementedError
 
     @property
     def default_shown(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import time
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import zmq
@@ -28,7 +29,7 @@ class StoppedError(LinkError):
     """The node has asked this end to stop before its work was done, or has died."""
 
 
-class End:
+class End(ABC):
     """One end of a link or view, as a process: subclasses say what happens in one turn of its loop.
 
     Parameters
@@ -49,21 +50,21 @@ class End:
         self._stop_signal: int | None = None
         self._counted_s = 0.0
 
+    @abstractmethod
     def counts(self) -> dict[str, Any]:
         """Return what is reported once a second."""
-        raise NotImplementedError
 
+    @abstractmethod
     def order(self, order: dict[str, Any]) -> None:
         """Obey the node."""
-        raise NotImplementedError
 
+    @abstractmethod
     def turn(self, ready: dict[Any, int], now_s: float) -> None:
         """Do what can be done, given the ready sockets and descriptors."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self) -> None:
         """Let go of sockets and rings."""
-        raise NotImplementedError
 
     @property
     def wait_s(self) -> float:

@@ -6,6 +6,7 @@ event, at high rates many, so nothing waits for a batch to fill.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
@@ -198,7 +199,7 @@ class BatchExporter(_Reading, HoldingTemplate):
         self.logger.debug("BatchExporter finished: %d events", io.events)
 
 
-class _Working(_Reading):
+class _Working(_Reading, ABC):
     """What the templates share that call a function with batches."""
 
     SINKS = (1, MANY)
@@ -239,9 +240,9 @@ class _Working(_Reading):
         io.shutdown_sinks()
         self.logger.debug("%s finished: %d events", kind, io.events)
 
+    @abstractmethod
     def _results(self, result: Any, data: Data, metadata: Metadata) -> list[_Part]:
         """Return what goes to which sink: it, and arguments of its `write`."""
-        raise NotImplementedError
 
 
 class BatchFilter(_Working):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ class Strike:
     joins: bool
 
 
-class Fault:
+class Fault(ABC):
     """A fault that is made, ends after a while, and is healed.
 
     Parameters
@@ -80,9 +81,9 @@ class Fault:
         return f"{self.strike.number} {self.strike.kind}: {self.what}"
 
     @property
+    @abstractmethod
     def what(self) -> str:
         """Return whom it strikes."""
-        raise NotImplementedError
 
     def can_begin(self) -> bool:
         """Return whether it can be made now."""
@@ -129,13 +130,14 @@ class Fault:
         self._since_s = monotonic()
         self._passing = [self.lab.probes.passing(name) for name in self._routes]
 
+    @abstractmethod
     def _strike(self) -> None:
-        raise NotImplementedError
+        """Begin it."""
 
-    def _meanwhile(self) -> None:
+    def _meanwhile(self) -> None:  # noqa: B027 (most go on by themselves)
         """Do what it takes to go on."""
 
-    def _end(self) -> None:
+    def _end(self) -> None:  # noqa: B027 (most are over at once)
         """Put an end to it."""
 
     def _as_before(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tarfile
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class _ToFile:
+class _ToFile(ABC):
     """What both have in common: the source, and one process that writes.
 
     Parameters
@@ -105,16 +106,16 @@ class _ToFile:
                 output.write(self._content(metadata, data))
         return output.tell()
 
+    @abstractmethod
     def _prepare(self) -> None:
         """Import what is needed, and check that the events can be written."""
-        raise NotImplementedError
 
     def _start(self) -> bytes:
         return b""
 
+    @abstractmethod
     def _content(self, metadata: NDArray[Any], data: NDArray[Any]) -> bytes:
         """Return what is written for events: metadata (k,), data (k, values_per_slot)."""
-        raise NotImplementedError
 
     def _end(self, _size: int) -> bytes:
         return b""

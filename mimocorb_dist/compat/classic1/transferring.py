@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,7 @@ Parts = list[tuple[int, Any]]
 """What goes to which sink."""
 
 
-class _Working:
+class _Working(ABC):
     """What both have in common.
 
     Parameters
@@ -87,9 +88,9 @@ class _Working:
             for writer, item in ready:
                 writer._copy(reader.metadata, item)
 
+    @abstractmethod
     def _parts(self, result: Any, data: Any) -> Parts:
         """Return what goes to which sink."""
-        raise NotImplementedError
 
     def _name(self, sink: int) -> str:
         return self.writers[sink].name
