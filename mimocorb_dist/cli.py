@@ -265,13 +265,24 @@ def python(program: tuple[str, ...]) -> None:
 @cli.command()
 def clean() -> None:
     """Remove what dead runs left in memory."""
-    from mimocorb_dist.ring.runtime import abandoned_runtime_directories, remove_runtime_directory
+    from mimocorb_dist.ring.runtime import (
+        abandoned_runtime_directories,
+        remove_runtime_directory,
+        runtime_directories,
+        waits_for_heir,
+    )
 
     directories = abandoned_runtime_directories()
     for directory in directories:
         remove_runtime_directory(directory)
         click.echo(f"removed {directory}")
-    if not directories:
+    waiting = [path for path in runtime_directories() if waits_for_heir(path)]
+    for directory in waiting:
+        click.echo(
+            f"{directory} stays: its node has died, and its processes work on and wait for it; "
+            "start it again to go on, or clean again when they have ended"
+        )
+    if not directories and not waiting:
         click.echo("nothing to remove")
 
 

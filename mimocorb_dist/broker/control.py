@@ -2,28 +2,18 @@
 
 It is told what happens and answers with effects (messages to nodes, and what its surroundings have to do),
 which are taken with `take_effects`.
-
-State          What it means
--------------  ---------------------------------------------------------------------------------------------
-waiting        some node is missing, or makes its rings and starts its processes
-ready          all processes of all nodes are ready; they are let go, stage by stage, importers last
-running        importers take data
-paused         the same, but root buffers (or all) discard what they are given, and count it; or (mimoCoRB 1,
-               and as long as a disk has no room) who writes them waits
-draining       importers end or have ended; what the buffers hold goes its way to the exporters
-finished       all has ended well
-failed         the same, but something went wrong: `reasons` says what
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from mimocorb_dist.errors import RefusedError
 
 from .effects import Effect, MakeRun, Notice, Over, Push
-from .limits import event_limits
+from .limits import event_limits, have_ended
 from .pauses import Pauses
 from .registration import Registration, addresses, differences
 from .silence import GONE_S, QUIET_S, SILENCE_S, Silence
@@ -56,11 +46,13 @@ class RunControl:
         How long a node may be silent in a run before it has vanished, in s.
     epoch_s
         What a wall clock shows when `now_s` is 0, in s since 1970: reasons tell times of the day.
+    grace_s
+        How long a node that has died is waited for, in s: it may be started again.
 
     Attributes
     ----------
     state
-        See the table above.
+        See `State`.
     registrations
         The nodes that are here.
     reports
@@ -83,10 +75,11 @@ class RunControl:
         plan: Plan,
         silence_s: float = SILENCE_S,
         epoch_s: float = 0.0,
+        grace_s: float = 0.0,
     ) -> None:
         self._plan = plan
         self._epoch_s = epoch_s
-        self._silence = Silence(silence_s)
+        self._silence = Silence(silence_s, grace_s)
         self._hurried = False
         self._rules = plan.topology.rules
         self.state = State.WAITING
@@ -239,7 +232,7 @@ class RunControl:
         if self.state in (State.RUNNING, State.PAUSED):
             if any(other.get("limit_reached") for other in self.reports.values()):
                 self._drain("the event limit is reached")
-            elif self._importers_ended():
+            elif self._has_ended(lambda worker: worker.role == "importer"):
                 self._change(State.DRAINING)
                 self._notice("all importers have ended; draining")
             elif self._has_ended(lambda worker: worker.name == self._rules.ends_with):
@@ -284,13 +277,32 @@ class RunControl:
             self._change(State.DRAINING)
         self._end_if_closed()
 
-    def node_died(self, node: str, now_s: float, *, in_order: bool = False) -> None:
-        """Note that the process of a node has ended without a word; `in_order` if by itself, cut off."""
-        if node in self.registrations:
-            there = self.registrations[node]
-            how = "has ended alone" if in_order else "has died"
-            died = f"{how}: its process {there.pid} on {there.host} ended before {self._time(now_s)}"
-            self.node_lost(node, f"{died}, its last word came at {self._time(self._silence.heard_s(node))}")
+    def node_died(self, node: str, now_s: float, *, in_order: bool = False, for_good: bool = False) -> None:
+        """Note, as long as it is so, that the process of a node has ended without a word.
+
+        `in_order`: by itself, cut off; `for_good`: it cannot be started again to go on.
+        """
+        if node not in self.present or node in self._closed:
+            return
+        if self.begun and not (in_order or for_good):
+            is_news = self._silence.dies(node, now_s)
+            if not self._silence.dead_too_long(node, now_s, can_wait=not self._hurried):
+                if is_news:
+                    self._notice(
+                        f"node {node} has died; its processes work on: start it again, and it goes on"
+                    )
+                return
+        there = self.registrations[node]
+        how = "has ended alone" if in_order else "has died"
+        died = f"{how}: its process {there.pid} on {there.host} ended before {self._time(now_s)}"
+        self.node_lost(node, f"{died}, its last word came at {self._time(self._silence.heard_s(node))}")
+
+    def node_returned(self, node: str, pid: int, now_s: float) -> tuple[str, float]:
+        """Note that a node that had died was started again; return what that was, and how long it took."""
+        before, died_s = self.registrations[node], self._silence.before_s(node)
+        self.registrations[node] = replace(before, pid=pid, restarts=before.restarts + 1)
+        self._notice(f"node {node} was started again, and goes on")
+        return f"its process {before.pid} died, and process {pid} went on in its place", now_s - died_s
 
     def node_lost(self, node: str, what: str) -> None:
         """Note that a node is no more, and what has happened to it; the others end in good order."""
@@ -336,7 +348,9 @@ class RunControl:
     def tick(self, now_s: float) -> None:
         """Look at the clock: nodes that vanished, and the end of the run's time."""
         for node in self.present:
-            patience_s = self._patience_s(node)
+            patience_s = self._silence.patience_s(node, can_wait=self.begun and not self._hurried)
+            if self._silence.is_dead(node):
+                continue  # see `node_died`
             if self._silence.for_s(node, now_s) > patience_s and node not in self._closed:
                 self.node_lost(node, f"has vanished: no word since {self._time(self._silence.heard_s(node))}")
             elif self._silence.begins(node, now_s):
@@ -401,8 +415,10 @@ class RunControl:
     def to_plain(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return all that a successor has to know: what messages depend on, and what may be a little old."""
         kept = {name: getattr(self, name) for name in _PLAIN}
-        kept |= {name: sorted(getattr(self, name)) for name in _SETS}
-        kept |= {"state": str(self.state), "pauses": self.pauses.to_plain()}
+        kept |= {name: sorted(getattr(self, name)) for name in _SETS} | {
+            "state": str(self.state),
+            "pauses": self.pauses.to_plain(),
+        }
         kept["registrations"] = {name: node.to_plain() for name, node in self.registrations.items()}
         return kept, {name: getattr(self, name) for name in _MOVING}
 
@@ -425,10 +441,6 @@ class RunControl:
             self._effects.append(MakeRun())
 
     # Inside.
-
-    def _patience_s(self, node: str) -> float:
-        """Return how long a node may be silent: long where its return would save the run."""
-        return self._silence.patience_s(node, can_wait=self.begun and not self._hurried)
 
     def _pause_or_resume(self, name: str, scope: str) -> str:
         if self.state not in (State.RUNNING, State.PAUSED):
@@ -527,20 +539,9 @@ class RunControl:
             found = addresses(own, self.registrations, self._ready) if self._stage == 0 else {}
             self._push(node, "go", stage=self._stage, addresses=found)
 
-    def _importers_ended(self) -> bool:
-        return self._has_ended(lambda worker: worker.role == "importer")
-
     def _has_ended(self, concerns: Callable[[Worker], bool]) -> bool:
         """Tell whether there are workers of a kind, and all their processes have ended."""
-        found = False
-        for node, node_plan in self._plan.nodes.items():
-            here = [part.worker for part in node_plan.workers if concerns(part.worker)]
-            found = found or bool(here)
-            if here and node not in self.lost_nodes:
-                counts = self.reports.get(node, {}).get("workers", {})
-                if any(counts.get(worker.name, {}).get("alive", 1) for worker in here):
-                    return False
-        return found
+        return have_ended(self._plan, self.reports, self.lost_nodes, concerns)
 
     def _drain(self, why: str) -> None:
         if self.state is State.DRAINING or self.over:

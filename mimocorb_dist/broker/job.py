@@ -37,6 +37,8 @@ class BrokerJob:
         Content of the setup; None: what the file holds.
     memory
         Path of a file for what a successor has to know; empty: there is none.
+    grace_s
+        How long a node that has died is waited for, in s.
     death
         How the broker died in whose place this one goes on, and when; None if it is the first.
     """
@@ -50,6 +52,7 @@ class BrokerJob:
     or_any_port: bool = False
     setup_text: str | None = None
     memory: str = ""
+    grace_s: float = 0.0
     death: tuple[str, float] | None = None
 
     def to_json(self) -> str:

@@ -1,13 +1,15 @@
-"""Where a limit on the number of events acts: on the rings that importers write."""
+"""What ends a run: a number of events, which is limited on the rings that importers write, or its workers."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mimocorb_dist.errors import RefusedError
 
 if TYPE_CHECKING:
-    from mimocorb_dist.topology import Plan
+    from collections.abc import Callable, Collection, Mapping
+
+    from mimocorb_dist.topology import Plan, Worker
 
 Limits = dict[str, dict[str, int]]
 """Node name -> ring name -> most events that may be written to it."""
@@ -58,3 +60,33 @@ def event_limits(plan: Plan, counted: str, max_events: int | None) -> Limits:
     for number, (node, ring) in enumerate(rings):
         limits[node][ring] = share + (number < rest)
     return limits
+
+
+def have_ended(
+    plan: Plan,
+    reports: Mapping[str, Mapping[str, Any]],
+    lost_nodes: Collection[str],
+    concerns: Callable[[Worker], bool],
+) -> bool:
+    """Tell whether there are workers of a kind, and all their processes have ended.
+
+    Parameters
+    ----------
+    plan
+        The setup, spread over its nodes.
+    reports
+        The last report of each node.
+    lost_nodes
+        Nodes that do not count any more.
+    concerns
+        Whether a worker is of that kind.
+    """
+    found = False
+    for node, node_plan in plan.nodes.items():
+        here = [part.worker for part in node_plan.workers if concerns(part.worker)]
+        found = found or bool(here)
+        if here and node not in lost_nodes:
+            counts = reports.get(node, {}).get("workers", {})
+            if any(counts.get(worker.name, {}).get("alive", 1) for worker in here):
+                return False
+    return found

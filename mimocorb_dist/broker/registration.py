@@ -44,6 +44,8 @@ class Registration:
         Limits of the run that its command line sets.
     key
         Its public key; empty without keys.
+    restarts
+        How often it has died and was started again.
     """
 
     node: str
@@ -59,6 +61,7 @@ class Registration:
     max_events: int | None = None
     max_time_s: float | None = None
     key: str = ""
+    restarts: int = 0
 
     @classmethod
     def from_message(cls, message: Message, key: str = "") -> Registration:
@@ -97,7 +100,7 @@ class Registration:
     def facts(self) -> dict[str, Any]:
         """Return what the record of the run keeps of it."""
         kept = self.to_plain()
-        return {name: kept[name] for name in ("host", "address", "pid", "versions")}
+        return {name: kept[name] for name in ("host", "address", "pid", "restarts", "versions")}
 
 
 def differences(one: Registration, other: Registration) -> Iterator[str]:

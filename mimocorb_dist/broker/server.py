@@ -59,7 +59,7 @@ class Broker:
     server
         The socket that nodes and clients speak to.
     orphaned
-        Tells whether the node that started this broker has gone.
+        Tells whether the node that started this broker has gone, given whether an heir of it can go on.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Broker:
         plan: Plan,
         job: BrokerJob,
         server: ControlServer,
-        orphaned: Callable[[], bool],
+        orphaned: Callable[[bool], bool],
     ) -> None:
         self._topology = topology
         self._plan = plan
@@ -77,7 +77,9 @@ class Broker:
         self._post = Post(server)
         self._memory = Memory(Path(job.memory)) if job.memory else None
         self._orphaned = orphaned
-        self._control = RunControl(plan, job.silence_s, epoch_s=time.time() - time.monotonic())
+        self._control = RunControl(
+            plan, job.silence_s, epoch_s=time.time() - time.monotonic(), grace_s=job.grace_s
+        )
         self._deaths = Deaths(job.run_id)
         self._remains: dict[str, Remains] = {}
         self._over = False
@@ -124,8 +126,8 @@ class Broker:
 
     def _tick(self) -> None:
         now_s = time.monotonic()
-        if self._orphaned():
-            self._control.node_died(self._topology.broker_node, now_s)
+        if self._orphaned(self._control.begun and self._farewells is None):
+            self._control.node_died(self._topology.broker_node, now_s, for_good=True)
             if self._farewells is not None:
                 self._farewells.discard(self._topology.broker_node)
             elif self._directory is None:
@@ -133,7 +135,7 @@ class Broker:
         if now_s >= self._next_deaths_s:
             self._next_deaths_s = now_s + DEATHS_S
             for node, in_order in self._deaths.look(self._control.present).items():
-                self._control.node_died(node, now_s, in_order=in_order)
+                self._control.node_died(node, now_s, for_good=in_order, in_order=in_order)
         self._control.tick(now_s)
         self._note_incidents()
         self._post.remind(self._control.present, now_s)
@@ -224,6 +226,8 @@ class Broker:
                 fatal=message.field("fatal", bool),
                 link=message.field("link", str),
             )
+        elif message.kind == "returned":
+            self._note_return(node, message.field("pid", int), now_s)
         elif message.kind == "closed":
             self._control.node_closed(node, message.field("report", dict))
         elif message.kind == "leave":
@@ -237,6 +241,12 @@ class Broker:
             log.warning(
                 "node %s said %r, which is not known; use the same version everywhere", node, message.kind
             )
+
+    def _note_return(self, node: str, pid: int, now_s: float) -> None:
+        """Note that a node that had died was started again."""
+        why, gone_s = self._control.node_returned(node, pid, now_s)
+        now = datetime.now().astimezone()
+        self._incidents.add(("gone", node), Sighting(why, now - timedelta(seconds=gone_s)), now)
 
     def _answer(self, request: Request) -> None:
         """Answer a client: the state of the run, or what its command does."""

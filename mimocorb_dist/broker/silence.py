@@ -8,6 +8,10 @@ SILENCE_S = 600.0
 """A node that says nothing for so long has vanished; links outlast a shorter break of the network."""
 GONE_S = 20.0
 """The same where a break of the network is no reason to wait: see `Silence.hung_up`."""
+NOTABLE_S = 0.8
+"""Nodes speak more often than that."""
+GRACE_MORE_S = 5.0
+"""How much longer than its processes a dead node is waited for."""
 HUNG_UP_S = 2.0
 """A connection that ends so soon after a node's word was closed by its host; a cut one is given up later."""
 
@@ -19,6 +23,8 @@ class Silence:
     ----------
     longest_s
         How long a node may be silent in a run before it has vanished, in s.
+    grace_s
+        How long a node that has died in a run may take to be started again, in s.
 
     Attributes
     ----------
@@ -26,15 +32,22 @@ class Silence:
         The nodes that are talked about because they say nothing.
     """
 
-    def __init__(self, longest_s: float) -> None:
+    def __init__(self, longest_s: float, grace_s: float = 0.0) -> None:
         self._longest_s = longest_s
+        # Who would have waited for an heir must not be the last to give up: processes do before.
+        self._grace_s = grace_s + GRACE_MORE_S if grace_s else 0.0
+        self._dead_s: dict[str, float] = {}
+        self._before_s: dict[str, float] = {}
         self._heard_s: dict[str, float] = {}
         self._hung_up: set[str] = set()
         self.quiet: set[str] = set()
 
     def heard(self, node: str, now_s: float) -> bool:
         """Note that a node lives; return whether it had been talked about."""
+        if now_s - self._heard_s.get(node, now_s) > NOTABLE_S:
+            self._before_s[node] = self._heard_s[node]
         self._heard_s[node] = now_s
+        self._dead_s.pop(node, None)
         self._hung_up.discard(node)
         was_quiet = node in self.quiet
         self.quiet.discard(node)
@@ -60,10 +73,31 @@ class Silence:
         """Return when a node was last heard."""
         return self._heard_s[node]
 
+    def before_s(self, node: str) -> float:
+        """Return when a node was last heard before its last silence."""
+        return self._before_s.get(node, self._heard_s[node])
+
     def for_s(self, node: str, now_s: float) -> float:
         """Return how long a node has been silent, in s."""
         return now_s - self._heard_s[node]
 
     def patience_s(self, node: str, *, can_wait: bool) -> float:
         """Return how long a node may be silent, in s; `can_wait`: whether its return would save the run."""
-        return self._longest_s if can_wait and node not in self._hung_up else min(GONE_S, self._longest_s)
+        if can_wait and node in self._hung_up:
+            return max(min(GONE_S, self._longest_s), self._grace_s)
+        return self._longest_s if can_wait else min(GONE_S, self._longest_s)
+
+    def dies(self, node: str, now_s: float) -> bool:
+        """Note that a node is known to be dead; return whether that is news."""
+        is_news = node not in self._dead_s
+        self._dead_s.setdefault(node, now_s)
+        return is_news
+
+    def is_dead(self, node: str) -> bool:
+        """Return whether a node is known to be dead, and may be started again."""
+        return node in self._dead_s
+
+    def dead_too_long(self, node: str, now_s: float, *, can_wait: bool) -> bool:
+        """Return whether a node that is known to be dead is not waited for any more."""
+        grace_s = self._grace_s if can_wait else min(GONE_S, self._grace_s)
+        return self.is_dead(node) and now_s - self._dead_s[node] >= grace_s

@@ -1,4 +1,16 @@
-"""The states of a run, and how they follow on each other; `control` says what they mean."""
+"""The states of a run, what they mean, and how they follow on each other.
+
+State          What it means
+-------------  ---------------------------------------------------------------------------------------------
+waiting        some node is missing, or makes its rings and starts its processes
+ready          all processes of all nodes are ready; they are let go, stage by stage, importers last
+running        importers take data
+paused         the same, but root buffers (or all) discard what they are given, and count it; or (mimoCoRB 1,
+               and as long as a disk has no room) who writes them waits
+draining       importers end or have ended; what the buffers hold goes its way to the exporters
+finished       all has ended well
+failed         the same, but something went wrong: `reasons` says what
+"""
 
 from __future__ import annotations
 
@@ -6,7 +18,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """States of a run."""
+    """States of a run, see above."""
 
     WAITING = "waiting"
     READY = "ready"

@@ -1,7 +1,7 @@
 """One end of a link or view, started by its node.
 
-``python -m mimocorb_dist.links --job FILE --status-fd N --control-fd M RUN NODE LINK KIND``; the last four
-arguments only serve those who look at the list of processes.
+``python -m mimocorb_dist.links --job FILE --status-fd N --control-fd M ... RUN NODE LINK KIND``; the last
+four arguments only serve those who look at the list of processes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mimocorb_dist.errors import MimocorbError, WireError
+from mimocorb_dist.links.end import DesertedError
 from mimocorb_dist.links.job import LinkJob
+from mimocorb_dist.ring.lifeline import Lifeline, add_arguments
 from mimocorb_dist.wire.pipes import ControlPipe, StatusPipe
 
 if TYPE_CHECKING:
@@ -39,20 +41,28 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--job", type=Path, required=True)
     parser.add_argument("--status-fd", type=int, required=True)
     parser.add_argument("--control-fd", type=int, required=True)
+    add_arguments(parser)
     parser.add_argument("names", nargs="*", metavar="RUN NODE LINK KIND")
     options = parser.parse_args(arguments)
     for descriptor in (options.status_fd, options.control_fd):
         os.set_inheritable(descriptor, False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a key press goes to all processes, but the node decides
-    status, control = StatusPipe(options.status_fd), ControlPipe(options.control_fd)
+    lifeline = Lifeline.from_arguments(options)
+    status, control = StatusPipe(options.status_fd, lifeline), ControlPipe(options.control_fd)
     try:
+        if not lifeline.node_lives():  # its heir may start another end, which knows of this one from here on
+            raise DesertedError(f"{options.job}: the node has died before the start of this end")
         job = LinkJob.from_json(options.job.read_text())
         logging.basicConfig(level=job.log_level, format="%(levelname)s %(message)s", stream=sys.stderr)
         _tune_process(job)
         end = _make(job, status, control)
+        end.lifeline = lifeline
         status.send(state="ready")
         end.run()
         status.send(state="finished", **end.counts())
+    except DesertedError:
+        status.send(state="orphaned")
+        return FAILED
     except Exception as error:  # noqa: BLE001 (whatever ends the process has to be reported)
         _report(status, error)
         return FAILED

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from mimocorb_dist.errors import LinkError
+from mimocorb_dist.ring.lifeline import LOOK_EVERY_S, Fate
 
 if TYPE_CHECKING:
     from mimocorb_dist.links.job import LinkJob
+    from mimocorb_dist.ring.lifeline import Lifeline
     from mimocorb_dist.wire.pipes import ControlPipe, StatusPipe
 
 log = logging.getLogger(__name__)
@@ -29,6 +31,10 @@ class StoppedError(LinkError):
     """The node has asked this end to stop before its work was done, or has died."""
 
 
+class DesertedError(LinkError):
+    """The node has died before it let this end go; its heir starts another one."""
+
+
 class End(ABC):
     """One end of a link or view, as a process: subclasses say what happens in one turn of its loop.
 
@@ -38,17 +44,24 @@ class End(ABC):
         What to do.
     status, control
         Pipes to the node.
+
+    Attributes
+    ----------
+    lifeline
+        What is known of the node; None if only its end of the control pipe tells.
     """
 
     def __init__(self, job: LinkJob, status: StatusPipe, control: ControlPipe) -> None:
         self.job = job
+        self.lifeline: Lifeline | None = None
         self.poller = zmq.Poller()
         self.poller.register(control.fileno(), zmq.POLLIN)
         self.finished = False
         self._status = status
         self._control = control
         self._stop_signal: int | None = None
-        self._counted_s = 0.0
+        self._counted_s = self._looked_s = 0.0
+        self._went = False
 
     @abstractmethod
     def counts(self) -> dict[str, Any]:
@@ -90,6 +103,9 @@ class End(ABC):
                 if self._control.fileno() in ready:
                     self._obey()
                 now_s = time.monotonic()
+                if self.lifeline is not None and now_s - self._looked_s >= LOOK_EVERY_S:
+                    self._looked_s = now_s
+                    self._look_after_node(self.lifeline)
                 self.turn(ready, now_s)
                 if now_s - self._counted_s >= COUNTS_PERIOD_S:
                     self._counted_s = now_s
@@ -104,9 +120,29 @@ class End(ABC):
     def _obey(self) -> None:
         for order in self._control.read_ready():
             log.debug("link %s: %s", self.job.link, order)
-            self.order(order)
+            if order.get("do") == "heir" and self.lifeline is not None:
+                self.lifeline.adopted_by(int(order["pid"]))
+                self._status.repeat()
+                self._counted_s = 0.0
+            else:
+                self._went = True
+                self.order(order)
         if self._control.closed:
-            raise StoppedError(f"link {self.job.link}: its node has died; start the run anew")
+            raise StoppedError(_node_died(self.job.link))
+
+    def _look_after_node(self, lifeline: Lifeline) -> None:
+        """Go on without a node as long as an heir may come."""
+        fate = lifeline.look()
+        if fate is not Fate.HERE and not self._went:
+            raise DesertedError(_node_died(self.job.link))
+        if fate is Fate.GONE:
+            raise StoppedError(_node_died(self.job.link))
+        if fate is Fate.AWAITED:
+            lifeline.keep_output()
 
     def _note_signal(self, number: int, _: object) -> None:
         self._stop_signal = number
+
+
+def _node_died(link: str) -> str:
+    return f"link {link}: its node has died; start the run anew"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mimocorb_dist.errors import RunError
+from mimocorb_dist.errors import RunError, WireError
+from mimocorb_dist.ring.seats import seat_of
 from mimocorb_dist.wire.security import security_to_plain
 
 from .crew import signal_name
-from .process import Child
+from .notes import Found
+from .process import Adopted, Care, Child, how_it_ended, last_words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
     from .loop import Loop, Timer
     from .output import OutputPump
+    from .process import Process
 
 _FAREWELL_S = 5.0
 BACK_OFF_S = (0.0, 0.1, 0.5, 2.0)
@@ -53,6 +57,10 @@ class BrokerProcess:
         Where its job file and its memory are written.
     say
         Tells people something.
+    grace_s
+        How long the broker waits for a node that has died to be started again, in s.
+    inherited
+        Whether this goes on with the broker of a node that has died.
     on_bound
         Called with its port when it listens for the first time.
     on_end
@@ -75,6 +83,8 @@ class BrokerProcess:
         say: Callable[[str], None],
         on_bound: Callable[[int], None],
         on_end: Callable[[str | None], None],
+        grace_s: float = 0.0,
+        inherited: bool = False,
     ) -> None:
         self._loop = loop
         self._pump = pump
@@ -82,8 +92,10 @@ class BrokerProcess:
         self._on_bound = on_bound
         self._on_end = on_end
         self._run_id = run_id
+        self._directory = directory
         self._job_path = directory / "broker.json"
-        self._job = {
+        self._grace_s = grace_s
+        self._job: dict[str, Any] = {
             "setup": str(topology.path),
             # What the file holds now: a broker that is started again must read the same.
             "setup_text": topology.path.read_text(encoding="utf-8") if setup_text is None else setup_text,
@@ -94,12 +106,16 @@ class BrokerProcess:
             "security": security_to_plain(security),
             "silence_s": silence_s,
             "memory": str(directory / "broker.memory"),
+            "grace_s": grace_s,
         }
         self._bound = self._ended = False
         self._deaths = 0
         self._told = ""
         self._restart: Timer | None = None
-        self._start()
+        if inherited:
+            self._take_over()
+        else:
+            self._start()
 
     @property
     def pid(self) -> int:
@@ -108,13 +124,41 @@ class BrokerProcess:
 
     def _start(self) -> None:
         self._restart = None
+        self._write_job()
+        care = Care(self._directory, self._grace_s)
+        self._attend(Child("mimocorb_dist.broker", self._job_path, [self._run_id], care))
+
+    def _attend(self, child: Process) -> None:
+        self._child = child
         self._failure: str | None = None
         self._finished = False
         self._started_s = time.monotonic()
-        self._job_path.write_text(json.dumps(self._job), encoding="utf-8")
-        self._child = Child("mimocorb_dist.broker", self._job_path, [self._run_id])
-        self._pump.add(self._child.output, "broker", None)
-        self._loop.watch(self._child.status.fileno(), self._hear)
+        self._pump.add(child.output, "broker", None)
+        self._loop.watch(child.status.fileno(), self._hear)
+
+    def _take_over(self) -> None:
+        """Go on with the broker of a node that has died, or, if it has died, too, with one in its place."""
+        self._job = json.loads(self._job_path.read_text(encoding="utf-8"))
+        found = Found.look(self._job_path)
+        if found.holder is not None:
+            with contextlib.suppress(OSError, WireError):  # it has just ended
+                child = Adopted(self._job_path, found.holder)
+                self._attend(child)
+                child.speak_up()
+                return
+        dead = found.dead if found.holder is None else [found.holder]
+        last_words = last_words_of(seat_of(self._job_path), dead[-1]) if dead else None
+        if last_words is not None and last_words.get("state") == "finished":
+            self._ended = True
+            self._loop.after(0.0, lambda: self._on_end(None))
+            return
+        self._job["death"] = (_how(how_it_ended(last_words)), time.time())
+        self._start()
+
+    def _write_job(self) -> None:
+        fresh = self._job_path.with_suffix(".new")
+        fresh.write_text(json.dumps(self._job), encoding="utf-8")
+        fresh.replace(self._job_path)
 
     def _hear(self) -> None:
         for message in self._child.status.read_ready():
@@ -122,6 +166,7 @@ class BrokerProcess:
                 case "bound" if not self._bound:
                     self._bound = True
                     self._job |= {"port": int(message["port"]), "or_any_port": False}
+                    self._write_job()
                     self._on_bound(int(message["port"]))
                 case "failed":
                     self._failure = str(message.get("error"))
@@ -140,7 +185,7 @@ class BrokerProcess:
             self._child.wait(_FAREWELL_S)
         code = self._child.exit_code
         self._child.close()
-        if self._finished:
+        if self._finished or (isinstance(self._child, Adopted) and code == 0):
             self._end(None)
             return
         killed = code is not None and code < 0
@@ -171,7 +216,8 @@ class BrokerProcess:
             return
         self._ended = True
         self._loop.unwatch(self._child.status.fileno())
-        self._child.dismiss()
+        with contextlib.suppress(WireError):  # it has just ended
+            self._child.order(do="end")
         if not self._child.wait(_FAREWELL_S):
             self._child.kill()
             if not self._child.wait(_FAREWELL_S):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -105,7 +105,12 @@ class _Member:
     barren_deaths: int = 0
     idle_deaths: int = 0
     events: int = 0
+    tells: int = 0
+    trouble: str | None = None
     counts: dict[str, Any] = field(default_factory=dict)
+
+
+_NOTED = [each for each in fields(_Member) if each.name != "task"]
 
 
 class Crew:
@@ -143,13 +148,16 @@ class Crew:
             case "bound":
                 self._ports[task.name] = int(message["port"])
             case "ready":
-                member.phase = Phase.READY
+                if member.phase is Phase.STARTING:  # to an heir of the node it says so again
+                    member.phase = Phase.READY
             case "running":
                 member.phase = Phase.RUNNING
             case "counts":
                 self._count(member, message)
             case "told":
-                self._ends[task.name].add(task.label, f"tells: {message.get('text')}", "")
+                if (number := message.get("number", member.tells + 1)) > member.tells:
+                    member.tells = number
+                    self._ends[task.name].add(task.label, f"tells: {message.get('text')}", "")
             case "finished":
                 self._count(member, message)
                 member.said_finished = True
@@ -198,7 +206,13 @@ class Crew:
         member = self._members[task]
         if traces is not None and traces.done:
             member.barren_deaths = member.idle_deaths = 0
-        idle = traces is not None and not traces.in_hand
+        meaning = self._meaning(member, exit_code, time, idle=traces is not None and not traces.in_hand)
+        if isinstance(meaning, Gone):
+            member.trouble = meaning.trouble
+        return meaning
+
+    def _meaning(self, member: _Member, exit_code: int, time: str, *, idle: bool) -> Restart | Gone:
+        task = member.task
         if member.said_finished and exit_code <= 0:  # a signal after its last word undoes nothing
             member.phase = Phase.ENDED
             return Gone(finished=True)
@@ -221,6 +235,15 @@ class Crew:
             what += f" {member.barren_failures} times in a row, and is not started again"
         member.phase = Phase.FAILED
         return Gone(f"{_kind(task)} {task.label} {what}: {member.failure}{at(time) if member.went else ''}")
+
+    def deserted(self, task: Task) -> Restart | Gone:
+        """Say what it means that a process has ended because its node died before it let it go."""
+        member = self._members[task]
+        if self.aborting or member.dismissed or (self.stopping and not member.went):
+            member.phase = Phase.ENDED
+            return Gone()
+        member.phase = Phase.STARTING
+        return Restart(0.0, "", "")
 
     def _may_fail(self, task: Task) -> bool:
         """Whether the setup wants the run to go on without the event that a function failed on.
@@ -255,10 +278,11 @@ class Crew:
         if member.barren_failures < self._patience(task):
             return None
         member.phase = Phase.FAILED
-        return Gone(
+        member.trouble = (
             f"worker {task.label} failed {member.barren_failures} times in a row, "
             "and is not started again as the run ends"
         )
+        return Gone(member.trouble)
 
     def event_is_aside(self, ring: str, group: str) -> None:
         """Note that the event on which the readers of a group have failed is in their way no more."""
@@ -304,7 +328,7 @@ class Crew:
     def _begin_again(self, member: _Member) -> None:
         self._restarts[member.task.name] += 1
         self._past_events[member.task.name] += member.events
-        member.phase, member.said_finished = Phase.STARTING, False
+        member.phase, member.said_finished, member.tells = Phase.STARTING, False, 0
         if member.task.kind == "worker":  # ends of links go on counting
             member.events = 0
         member.failure, member.traceback = None, ""
@@ -330,6 +354,36 @@ class Crew:
             return Gone()
         again = f", {deaths} times without handling an event" if deaths > 1 else ""
         return Gone(why + again)
+
+    # What an heir has to know.
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return all that is known, as plain values."""
+        return {
+            "stopping": self.stopping,
+            "aborting": self.aborting,
+            "ports": self._ports,
+            "past_events": self._past_events,
+            "restarts": self._restarts,
+            "errors": self._errors,
+            "ends": {name: ends.to_plain() for name, ends in self._ends.items()},
+            "members": {
+                task.label: {each.name: getattr(member, each.name) for each in _NOTED}
+                for task, member in self._members.items()
+            },
+        }
+
+    def restore(self, known: Mapping[str, Any]) -> None:
+        """Take in what `to_plain` has returned; the tasks are the same."""
+        self.stopping, self.aborting = known["stopping"], known["aborting"]
+        self._ports = dict(known["ports"])
+        for counter in ("past_events", "restarts", "errors"):
+            setattr(self, f"_{counter}", Counter(known[counter]))
+        for name, ends in known["ends"].items():
+            self._ends[name].restore(ends)
+        for task, member in self._members.items():
+            for name, value in known["members"][task.label].items():
+                setattr(member, name, Phase(value) if name == "phase" else value)
 
     # What is asked.
 
@@ -363,6 +417,11 @@ class Crew:
     def is_over(self, task: Task) -> bool:
         """Whether a process has ended for good."""
         return self._members[task].phase in (Phase.ENDED, Phase.FAILED)
+
+    def end_of(self, task: Task) -> Gone:
+        """Return what the end of a process that has ended for good meant."""
+        member = self._members[task]
+        return Gone(member.trouble, finished=member.phase is Phase.ENDED and member.said_finished)
 
     @property
     def left(self) -> list[Task]:

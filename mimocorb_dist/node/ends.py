@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MOST_TOLD = 5
 """So many different ends are kept; the others are only counted."""
@@ -67,6 +71,15 @@ class Ends:
         else:
             self._others += 1
         return 1
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return all that is known, as plain values."""
+        return {"ends": {kind: asdict(end) for kind, end in self._ends.items()}, "others": self._others}
+
+    def restore(self, known: Mapping[str, Any]) -> None:
+        """Take in what `to_plain` has returned."""
+        self._ends = {kind: _End(**end) for kind, end in known["ends"].items()}
+        self._others = known["others"]
 
     def told(self) -> list[str]:
         """Return a text for each kind of end, in the order in which they first came."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from mimocorb_dist.errors import RunError
 from mimocorb_dist.links.job import LinkJob
 from mimocorb_dist.topology import LinkPlan, ViewPlan, WorkerPlan
 from mimocorb_dist.workers.job import WorkerJob
@@ -23,44 +24,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Order:
-    """How to start the process of a task.
+class Jobs:
+    """Writes job files.
 
     Parameters
     ----------
-    module
-        The module to run.
-    job
-        Content of the job file.
-    names
-        Last arguments, for lists of processes.
-    """
-
-    module: str
-    job: str
-    names: tuple[str, ...]
-
-
-def order_for(
-    task: Task,
-    topology: Topology,
-    node: str,
-    address: str,
-    run_id: str,
-    run_dir: Path,
-    rings: RingSet,
-    security: Security = None,
-    public_keys: Mapping[str, str] | None = None,
-    *,
-    port: int | None = None,
-    previous: tuple[int, ...] = (),
-) -> Order:
-    """Return how to start the process of a task.
-
-    Parameters
-    ----------
-    task
-        The task.
     topology
         The setup.
     node
@@ -69,87 +37,107 @@ def order_for(
         Host name or address on which link receivers of this node listen.
     run_id, run_dir
         The run.
+    runtime
+        The node's runtime directory.
     rings
         The rings of this node.
     security
         How this node is protected.
     public_keys
         Public key of each node, where the run is protected by keys.
-    port
-        Where the link receiver listened that this one takes the place of.
-    previous
-        Processes of the same task that have ended, in whose place this one goes on.
     """
-    if isinstance(task.plan, WorkerPlan):
-        job = _worker_job(task, task.plan, topology, node, run_id, run_dir, rings, again=bool(previous))
-        return Order("mimocorb_dist.workers", job, (run_id, node, task.name, str(task.number)))
-    sends = task.kind in ("send", "view-send")
-    if sends:
-        security = towards_receiver(security, task.plan.to_node, public_keys or {})
-    else:
-        security = towards_sender(security, task.plan.from_node, public_keys or {})
-    link = _link_job(task, task.plan, topology, node, address, run_id, rings, security)
-    link = replace(link, previous=previous, ports=link.ports if port is None else (port, port))
-    return Order("mimocorb_dist.links", link.to_json(), (run_id, node, task.name, task.kind))
 
+    topology: Topology
+    node: str
+    address: str
+    run_id: str
+    run_dir: Path
+    runtime: Path
+    rings: RingSet
+    security: Security = None
+    public_keys: Mapping[str, str] = field(default_factory=dict)
 
-def _worker_job(
-    task: Task,
-    plan: WorkerPlan,
-    topology: Topology,
-    node: str,
-    run_id: str,
-    run_dir: Path,
-    rings: RingSet,
-    *,
-    again: bool,
-) -> str:
-    worker = plan.worker
-    return WorkerJob(
-        run_id=run_id,
-        node=node,
-        worker=worker.name,
-        number=task.number,
-        processes=plan.processes,
-        run_dir=run_dir,
-        setup_dir=topology.directory,
-        function=worker.function,
-        file=worker.file,
-        config=worker.config,
-        sources=tuple(
-            {"ring": str(rings.path(source.ring)), "group": source.group, "buffer": source.buffer}
-            for source in plan.sources
-        ),
-        sinks=tuple({"ring": str(rings.path(sink.ring)), "buffer": sink.buffer} for sink in plan.sinks),
-        observes=tuple(
-            {"ring": str(rings.path(observed.ring)), "buffer": observed.buffer} for observed in plan.observes
-        ),
-        call=worker.call,
-        assigned=worker.assigned,
-        again=again,
-    ).to_json()
+    def path(self, task: Task) -> Path:
+        """Return the path of the job file of a task."""
+        return self.runtime / "jobs" / f"{task.label}.json"
 
+    def write(
+        self, task: Task, *, port: int | None = None, previous: tuple[int, ...] = ()
+    ) -> tuple[str, tuple[str, ...]]:
+        """Write the job file of a task.
 
-def _link_job(
-    task: Task,
-    plan: LinkPlan | ViewPlan,
-    topology: Topology,
-    node: str,
-    address: str,
-    run_id: str,
-    rings: RingSet,
-    security: Security,
-) -> LinkJob:
-    sends = task.kind in ("send", "view-send")
-    return LinkJob(
-        run_id=run_id,
-        node=node,
-        link=plan.name,
-        kind=task.kind,  # type: ignore[arg-type]  # a worker's task has another plan
-        ring=rings.path(plan.source_ring if sends else plan.target_ring),
-        group="" if isinstance(plan, ViewPlan) else plan.source_group,
-        release="read" if isinstance(plan, ViewPlan) else plan.release,
-        host=address,
-        ports=topology.data_ports,
-        security=security,
-    )
+        Parameters
+        ----------
+        task
+            The task.
+        port
+            Where the link receiver listened that this one takes the place of.
+        previous
+            Processes of the same task that have ended, in whose place this one goes on.
+
+        Returns
+        -------
+        tuple
+            The module to run, and the last arguments for it, for lists of processes.
+
+        Raises
+        ------
+        RunError
+            If there is no room.
+        """
+        if isinstance(task.plan, WorkerPlan):
+            module, job = "mimocorb_dist.workers", self._worker_job(task, task.plan, again=bool(previous))
+        else:
+            link = self._link_job(task, task.plan)
+            link = replace(link, previous=previous, ports=link.ports if port is None else (port, port))
+            module, job = "mimocorb_dist.links", link.to_json()
+        path = self.path(task)
+        try:
+            path.write_text(job, encoding="utf-8")
+        except OSError as error:
+            raise RunError(f"{path}: cannot be written ({error.strerror}); free shared memory") from error
+        which = str(task.number) if task.kind == "worker" else task.kind
+        return module, (self.run_id, self.node, task.name, which)
+
+    def _worker_job(self, task: Task, plan: WorkerPlan, *, again: bool) -> str:
+        worker, rings = plan.worker, self.rings
+        return WorkerJob(
+            run_id=self.run_id,
+            node=self.node,
+            worker=worker.name,
+            number=task.number,
+            processes=plan.processes,
+            run_dir=self.run_dir,
+            setup_dir=self.topology.directory,
+            function=worker.function,
+            file=worker.file,
+            config=worker.config,
+            sources=tuple(
+                {"ring": str(rings.path(source.ring)), "group": source.group, "buffer": source.buffer}
+                for source in plan.sources
+            ),
+            sinks=tuple({"ring": str(rings.path(sink.ring)), "buffer": sink.buffer} for sink in plan.sinks),
+            observes=tuple(
+                {"ring": str(rings.path(observed.ring)), "buffer": observed.buffer}
+                for observed in plan.observes
+            ),
+            call=worker.call,
+            assigned=worker.assigned,
+            again=again,
+        ).to_json()
+
+    def _link_job(self, task: Task, plan: LinkPlan | ViewPlan) -> LinkJob:
+        sends = task.kind in ("send", "view-send")
+        towards = towards_receiver if sends else towards_sender
+        return LinkJob(
+            run_id=self.run_id,
+            node=self.node,
+            link=plan.name,
+            kind=task.kind,  # type: ignore[arg-type]  # a worker's task has another plan
+            ring=self.rings.path(plan.source_ring if sends else plan.target_ring),
+            group="" if isinstance(plan, ViewPlan) else plan.source_group,
+            release="read" if isinstance(plan, ViewPlan) else plan.release,
+            host=self.address,
+            ports=self.topology.data_ports,
+            security=towards(self.security, plan.to_node if sends else plan.from_node, self.public_keys),
+        )

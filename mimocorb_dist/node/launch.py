@@ -30,12 +30,15 @@ from .console import Console
 from .identity import find_node
 from .loop import Loop
 from .modes import default_controls
+from .notes import find_inheritance, grace_of, inherit
 from .options import Outcome
 from .output import OutputPump
 from .security import security_of, towards_broker
 from .session import NodeSession
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mimocorb_dist.topology import Plan, Topology
     from mimocorb_dist.wire.security import Security
 
@@ -75,12 +78,20 @@ def run(options: StartOptions) -> Outcome:
     security = security_of(topology, options.all_nodes)
     towards = towards_broker(security, topology, names)
     check_target(topology.target_directory)
+    left_behind = {} if options.setup_text is not None else _left_behind(topology, names)
     for path in abandoned_runtime_directories():
         remove_runtime_directory(path)
     the_plan = plan(topology)
-    if shortage := memory_shortage(the_plan, shutil.disk_usage(runtime_root()).free, names):
+    new = [name for name in names if name not in left_behind]
+    if shortage := memory_shortage(the_plan, shutil.disk_usage(runtime_root()).free, new):
         raise SetupError(shortage)
-    return _Launch(options, topology, the_plan, names, security, towards).run()
+    return _Launch(options, topology, the_plan, names, security, towards, left_behind).run()
+
+
+def _left_behind(topology: Topology, names: list[str]) -> dict[str, Path]:
+    """Return the runtime directories of those nodes that have died and whose processes wait for an heir."""
+    found = {name: find_inheritance(topology, name) for name in names}
+    return {name: directory for name, directory in found.items() if directory is not None}
 
 
 class _Launch:
@@ -94,6 +105,7 @@ class _Launch:
         names: list[str],
         security: Security,
         towards_the_broker: Security,
+        left_behind: dict[str, Path],
     ) -> None:
         self._options = options
         self._topology = topology
@@ -101,6 +113,7 @@ class _Launch:
         self._names = names
         self._security = security
         self._towards_the_broker = towards_the_broker
+        self._left_behind = left_behind
         self._loop = Loop()
         self._address_of_broker: str | None = None  # what is typed may ask for it at once
         self._typing = threading.Lock()
@@ -144,6 +157,10 @@ class _Launch:
         )
 
     def _begin(self) -> None:
+        for name, directory in self._left_behind.items():
+            runtime, notes = inherit(directory, lambda text: self._terminal.say(text, error=True))
+            self._terminal.say(f"node {name} had died: taking over the run {notes.sections['name']}")
+            self._sessions[name].take_over(runtime, notes)
         if self._topology.broker_node in self._names:
             self._start_broker()
         else:
@@ -151,9 +168,11 @@ class _Launch:
 
     def _start_broker(self) -> None:
         node, topology = self._topology.broker_node, self._topology
-        run_id = f"{datetime.now():%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-        runtime = RuntimeDirectory.create(run_id, node)
-        self._sessions[node].runtime = runtime
+        runtime, run_id = self._sessions[node].runtime, self._sessions[node].run_id
+        inherited = runtime is not None
+        if runtime is None:
+            run_id = f"{datetime.now():%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+            runtime = self._sessions[node].runtime = RuntimeDirectory.create(run_id, node)
         host, port = self._address(node), topology.broker_port
         # With all nodes here nobody needs to know the port beforehand.
         or_any_port = self._options.all_nodes and port == DEFAULT_BROKER_PORT
@@ -172,6 +191,8 @@ class _Launch:
             say=lambda text: self._terminal.say(text, error=True),
             on_bound=lambda bound: self._call(host, bound),
             on_end=self._broker_ended,
+            grace_s=grace_of(self._options),
+            inherited=inherited,
         )
 
     def _call(self, host: str, port: int | None = None) -> None:

@@ -39,6 +39,8 @@ class StartOptions:
     silence_s
         How long a node may be silent in a run before the broker takes it for gone, in s; a node waits half
         as long again for a silent broker. Breaks of the network that are shorter do no harm.
+    grace_s
+        How long the processes of a node that has died work on and wait for it to be started again, in s.
     """
 
     setup: Path
@@ -49,6 +51,7 @@ class StartOptions:
     max_time_s: float | None = None
     wait_s: float = DEFAULT_WAIT_S
     silence_s: float = 600.0
+    grace_s: float = 60.0
     setup_text: str | None = None
 
 

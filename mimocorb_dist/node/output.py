@@ -107,7 +107,10 @@ class OutputPump:
                 return
 
     def _carry(self, descriptor: int, source: _Source) -> None:
-        chunk = os.read(descriptor, _CHUNK_BYTES)
+        try:
+            chunk = os.read(descriptor, _CHUNK_BYTES)
+        except BlockingIOError:  # a process that has just been taken over has brought it to its log itself
+            return
         if not chunk:
             self._end(descriptor, source)
             return

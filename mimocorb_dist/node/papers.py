@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from mimocorb_dist.errors import RunError, SetupError
@@ -28,10 +29,12 @@ class Papers:
         The setup.
     run
         Where they are written.
+    again
+        Whether this goes on in the place of a node that has died: `stats.csv` is continued.
     """
 
-    def __init__(self, plan: Plan, topology: Topology, run: RunDirectory) -> None:
-        self._stats = StatsFile(run.path / "stats.csv")
+    def __init__(self, plan: Plan, topology: Topology, run: RunDirectory, *, again: bool = False) -> None:
+        self._stats = StatsFile(run.path / "stats.csv", again=again)
         self._since_s: float | None = None
         self._last: Mapping[str, Any] | None = None
         self._failure: str | None = None
@@ -69,9 +72,16 @@ class Papers:
             return
         now_s = time.monotonic()
         if self._since_s is None:
-            self._since_s = now_s
+            self._since_s = now_s - self._age_s(overview)
         self._last = overview
         self._stats.offer(overview, now_s - self._since_s)
+
+    def _age_s(self, overview: Mapping[str, Any]) -> float:
+        """Return how old the run is: it has just begun, or this goes on in the place of a dead node."""
+        if not self._stats.last_age_s:
+            return 0.0
+        since_start = datetime.now().astimezone() - datetime.fromisoformat(overview["run"]["started"])
+        return max(self._stats.last_age_s, since_start.total_seconds())
 
     def close(self) -> None:
         """Write the last row.  Idempotent."""

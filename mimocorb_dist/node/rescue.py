@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from mimocorb_dist.runs.rescue import RescueFile
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
+
+    import numpy as np
+    import numpy.typing as npt
 
     from mimocorb_dist.ring import Event, Ring
 
@@ -61,11 +64,16 @@ class Rescuer:
         The node's rings.
     folder
         Where ``<buffer>.mimo`` is written.
+    again
+        Whether this goes on in the place of a node that has died: it may have been killed when it had written
+        an event and not yet taken it out of the ring.
     """
 
-    def __init__(self, rings: RingSet, folder: Path) -> None:
+    def __init__(self, rings: RingSet, folder: Path, *, again: bool = False) -> None:
         self._rings = rings
         self._folder = folder
+        self._again = again
+        self._written_last: dict[str, int | None] = {}
         self._orphans: dict[tuple[str, str], _Stream] = {}
         self._files: dict[str, RescueFile] = {}
 
@@ -89,7 +97,7 @@ class Rescuer:
         aside = False
         for metadata, data in self._rings[ring].rescue(group, limit=1):
             file = self._file(ring)
-            file.append(metadata, data)
+            self._append(ring, file, metadata, data)
             file.note(f"event {int(metadata['counter'][0])}: {why}")
             aside = True
         return aside
@@ -109,9 +117,19 @@ class Rescuer:
                 if time.monotonic() > until_s:
                     return
                 file = file or self._file(orphan[0])
-                file.append(*stream.take())
+                self._append(orphan[0], file, *stream.take())
             if stream.over:
                 del self._orphans[orphan]
+
+    def _append(
+        self, ring: str, file: RescueFile, metadata: npt.NDArray[np.void], data: npt.NDArray[Any]
+    ) -> None:
+        name = self._rings[ring].spec.name
+        if self._again and self._written_last.setdefault(name, file.last_counter) is not None:
+            last, self._written_last[name] = self._written_last[name], None
+            if last == int(metadata["counter"][0]):
+                return
+        file.append(metadata, data)
 
     def give_up(self) -> None:
         """Leave all events where they are."""

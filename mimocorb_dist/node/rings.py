@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from mimocorb_dist.ring import BufferSpec, Ring, Role, Traces, hand_path, settle
+from mimocorb_dist.ring.heir import members_of, take_over
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from mimocorb_dist.topology import NodePlan
@@ -28,6 +30,8 @@ class RingSet:
         Ring -> most events that may be written to it.
     holds
         Whether a pause holds writers; else what they write is discarded.
+    writers_gone
+        Of an heir: what `writers_gone` was when its predecessor died; its rings are there then.
 
     Raises
     ------
@@ -36,12 +40,22 @@ class RingSet:
     """
 
     def __init__(
-        self, directory: Path, node: NodePlan, limits: Mapping[str, int], *, holds: bool = False
+        self,
+        directory: Path,
+        node: NodePlan,
+        limits: Mapping[str, int],
+        *,
+        holds: bool = False,
+        writers_gone: Mapping[str, int] | None = None,
     ) -> None:
         self._holds = holds
         self._plans = {ring.ring: ring for ring in node.rings}
         self._rings: dict[str, Ring] = {}
+        self._writers_gone = Counter(writers_gone)
         for plan in node.rings:
+            if writers_gone is not None:
+                self._rings[plan.ring] = take_over(directory / f"{plan.ring}.ring")
+                continue
             spec = BufferSpec(
                 plan.buffer.name,
                 plan.slot_count,
@@ -51,7 +65,7 @@ class RingSet:
                 plan.when_full,
             )
             self._rings[plan.ring] = Ring.create(directory, spec, plan.ring, plan.expected_writers)
-        for name, count in limits.items():
+        for name, count in limits.items() if writers_gone is None else ():
             self._rings[name].limit_events(count)
         self._limited = tuple(limits)
         importers = [worker for worker in node.workers if worker.worker.role == "importer"]
@@ -96,6 +110,16 @@ class RingSet:
         self._held = on
         self._set_pauses()
 
+    @property
+    def paused(self) -> list[Any]:
+        """What an heir has to know: the rings that are paused, and whether importers wait for room."""
+        return [sorted(self._paused), self._held]
+
+    def recall(self, paused: list[Any]) -> None:
+        """Go on with the pauses of a dead node."""
+        self._paused, self._held = set(paused[0]), paused[1]
+        self._set_pauses()
+
     def _set_pauses(self) -> None:
         for name in self._workers_write:
             ring = self._rings[name]
@@ -128,12 +152,32 @@ class RingSet:
         for name in task.rings:
             self._rings[name].recover(pid)
 
-    def end_writers(self, task: Task, pid: int) -> None:
-        """Let the rings of a process that is gone for good not wait for it as a writer any more."""
+    def pids(self) -> set[int]:
+        """Return all processes in the member tables of the rings, living and dead."""
+        return set().union(*(members_of(ring) for ring in self._rings.values()))
+
+    def release(self, pids: Iterable[int]) -> None:
+        """Put right what processes that have died left in any ring."""
+        for pid in pids:
+            for ring in self._rings.values():
+                if pid in members_of(ring):
+                    ring.recover(pid)
+
+    @property
+    def writers_gone(self) -> dict[str, int]:
+        """Ring -> how many of its writers are gone for good without having ended their stream."""
+        return dict(self._writers_gone)
+
+    def count_off(self, task: Task, pid: int) -> None:
+        """Count a process that is gone for good as a writer that its rings need not wait for."""
         for name in task.writes:
-            ring = self._rings[name]
-            if not ring.has_closed(pid):
-                ring.writer_gone()
+            if not self._rings[name].has_closed(pid):
+                self._writers_gone[name] += 1
+
+    def end_writers(self) -> None:
+        """Let the rings know of the writers that have been counted off."""
+        for name, count in self._writers_gone.items():
+            self._rings[name].count_writers_gone(count)
 
     def close(self) -> None:
         """Detach from all rings."""

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
-import platform
 import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-
-import zmq
 
 from mimocorb_dist.errors import MimocorbError, RunError, WireError
 from mimocorb_dist.ring.runtime import RuntimeDirectory
 from mimocorb_dist.runs import RunDirectory, RunRecord, join_run_directory
 from mimocorb_dist.runs.parts import add_part
-from mimocorb_dist.runs.record import own_part, software, write_record
-from mimocorb_dist.wire.letters import Letter, Letters
-from mimocorb_dist.wire.messages import encode
-from mimocorb_dist.wire.sockets import PEER_SILENCE_MS, ControlClient
+from mimocorb_dist.runs.record import own_part, write_record
+from mimocorb_dist.wire.sockets import PEER_SILENCE_MS
 
 from .absence import Absence
+from .cards import leave_a_card, registration_of
 from .disk import DiskWatch
+from .mail import Mail
+from .notes import Notes, first_notes, grace_of
 from .papers import Papers
+from .still import StillLinks
 from .work import Work
 
 if TYPE_CHECKING:
@@ -48,9 +46,6 @@ BRIEFLY_S = 30.0
 """How long a silent broker is waited for where a break of the network is no reason to wait longer."""
 RETURN_S = 120.0
 """How long a broker that has died in a run is waited for: its node starts it again, if that lives."""
-LINKS_STILL_S = 60.0
-"""Without a broker links in which nothing moves for so long lead nowhere; longer than `BRIEFLY_S`."""
-LOOK_AT_LINKS_S = 5.0
 NOT_BEGUN = 2
 """Exit status of a run that could not begin."""
 
@@ -102,23 +97,24 @@ class NodeSession:
         self._address = address
         self._options = options
         self._security = security
+        self._grace_s = grace_of(options)
         self._outspoken = outspoken
         self._on_over = on_over
         self.name = name
         self.runtime: RuntimeDirectory | None = None
-        self._client: ControlClient | None = None
+        self._mail = Mail(name)
         self._broker = ""
         self._registered = False
         self._asked_s = self._said_s = self._heard_s = 0.0
         self._give_up_s = time.monotonic() + options.wait_s
-        self._letters = Letters()
         self._absence = Absence(self._say)
+        self._notes: Notes | None = None
         self._work: Work | None = None
         self._papers: Papers | None = None
         self._disk: DiskWatch | None = None
         self._run: RunDirectory | None = None
         self._keeper = False
-        self._run_id = ""
+        self.run_id = ""
         self._started = datetime.now().astimezone()
         self._reasons: list[str] = []
         self._closed = self._alone = self._over = False
@@ -128,8 +124,6 @@ class NodeSession:
         self._missing: list[str] = []
         self._told: set[str] = set()
         self._broker_gone = self._hung_up = self._asked_to_end = False
-        self._link_counts: Mapping[str, Any] = {}
-        self._links_moved_s = 0.0
 
     # What its surroundings ask.
 
@@ -147,11 +141,14 @@ class NodeSession:
         """Call the broker at an address, until it answers."""
         self._broker = broker
         try:
-            self._client = ControlClient(broker, security=self._security)
+            self._mail.call(broker, self._security)
         except WireError as error:
             self._end(2, str(error))
             return
-        self._loop.watch(self._client.socket, self._listen)
+        if self._registered:  # this is an heir
+            self._heard_s = time.monotonic()
+            self._leave_a_card()
+        self._loop.watch(self._mail.socket, self._listen)
         self._tick()
 
     def stop(self) -> None:
@@ -162,10 +159,10 @@ class NodeSession:
         if self._alone and self._work is not None:
             self._work.stop()
         elif self._work is not None:
-            self._post("stop")
+            self._mail.post("stop")
         elif self._registered and self.name != self._topology.broker_node:
             self._leaving = True
-            self._post("leave")  # the others go on waiting; the broker's answer ends this node
+            self._mail.post("leave")  # the others go on waiting; the broker's answer ends this node
         else:
             self._end(0, "ended before the run began")
 
@@ -174,7 +171,7 @@ class NodeSession:
         if self._over:
             return
         if self._registered:
-            self._post("abort")
+            self._mail.post("abort")
         if self._work is None:
             self._end(1, "ended before the run began")
             return
@@ -207,10 +204,9 @@ class NodeSession:
             self._disk.close()
         if self._run is not None and self._keeper and self._told_end and self._status == NOT_BEGUN:
             self._run.discard(self._topology.rules.copied)
-        if self._client is not None:
-            self._loop.unwatch(self._client.socket)
-            self._client.close()
-            self._client = None
+        if self._mail.socket is not None:
+            self._loop.unwatch(self._mail.socket)
+            self._mail.close()
 
     # The broker.
 
@@ -230,13 +226,12 @@ class NodeSession:
         now_s = time.monotonic()
         if self._work is not None and not self._alone and not self._told_end:
             self._absence.look(self._broker, now_s - self._heard_s)
-        if 1000 * (now_s - self._heard_s) < PEER_SILENCE_MS and not self._can_send():
+        if 1000 * (now_s - self._heard_s) < PEER_SILENCE_MS and not self._mail.connected:
             self._hung_up = True
-        for letter in self._letters.overdue(now_s):
-            self._send(letter.kind, letter.fields, letter)
+        self._mail.remind(now_s)
         if not self._registered:
             self._ask(now_s)
-            if self._client is not None and (refusal := self._client.refusal()):
+            if refusal := self._mail.refusal():
                 self._end(NOT_BEGUN, str(refusal))
                 return
         elif self._alone or now_s - self._heard_s < self._patience_s:
@@ -255,22 +250,10 @@ class NodeSession:
             self._tick_timer = self._loop.after(delay_s, self._tick)
 
     def _ask(self, now_s: float) -> None:
-        if now_s - self._asked_s > 2.0 and self._can_send():
+        if now_s - self._asked_s > 2.0 and self._mail.connected:
             self._asked_s = now_s
-            registration = {
-                "host": platform.node(),
-                "pid": os.getpid(),
-                "address": self._address,
-                "setup": self._topology.path.name,
-                "setup_hash": self._topology.content_hash(),
-                "yaml_files": self._topology.yaml_files,
-                "function_files": self._topology.function_files(),
-                "versions": software(),
-                "clock_s": time.time(),
-                "max_events": self._options.max_events,
-                "max_time_s": self._options.max_time_s,
-            }
-            self._send("register", registration)
+            registration = registration_of(self._topology, self._address, self._options)
+            self._mail.say("register", registration)
         if self._said_s == 0.0:
             self._said_s = now_s
         elif now_s - self._said_s > SAY_EVERY_S:
@@ -280,7 +263,7 @@ class NodeSession:
     def _give_up(self) -> None:
         waited = f"after {self._options.wait_s:g} s"
         if self._registered:
-            self._post("leave")
+            self._mail.post("leave")
             who = f"nodes {', '.join(self._missing)} have" if self._missing else "the broker's word has"
             self._end(2, f"{who} not come {waited}; start what is missing, or try --all")
         else:
@@ -290,31 +273,17 @@ class NodeSession:
                 "on its host (or look why it ended there), and check address, port and firewall",
             )
 
-    def _can_send(self) -> bool:
-        return self._client is not None and bool(self._client.socket.poll(0, zmq.POLLOUT))
-
-    def _post(self, kind: str, /, **fields: Any) -> None:
-        """Send the broker a message that must arrive."""
-        letter = self._letters.write(kind, fields, time.monotonic())
-        self._send(kind, fields, letter)
-
-    def _send(self, kind: str, fields: Mapping[str, Any], letter: Letter | None = None) -> None:
-        """Send the broker a message if it can be reached now."""
-        if self._client is not None and self._can_send():
-            stamps = self._letters.stamps(letter)
-            self._client.socket.send_multipart([b"", encode(kind, node=self.name, **fields, **stamps)])
-
     def _report(self) -> None:
         if self._work is None or self._closed:
-            self._send("alive", {})
-        elif self._can_send():
+            self._mail.say("alive", {})
+        elif self._mail.connected:
             disk = {} if self._disk is None else self._disk.report()
-            self._send("report", {"report": {**self._work.report(), "disk": disk}})
+            self._mail.say("report", {"report": {**self._work.report(), "disk": disk}})
 
     def _listen(self) -> None:
-        while self._client is not None:
+        while self._mail.socket is not None:
             try:
-                message = self._client.receive(0)
+                message = self._mail.receive()
             except WireError as error:
                 self._say(str(error), error=True)
                 continue
@@ -322,8 +291,9 @@ class NodeSession:
                 return
             self._heard_s, self._broker_gone, self._hung_up = time.monotonic(), False, False
             try:
-                if self._letters.read(message):
-                    self._take(message)
+                with self._mail.held():
+                    if self._mail.read(message):
+                        self._take(message)
             except WireError as error:
                 self._say(f"a message of the broker cannot be understood: {error}", error=True)
 
@@ -348,7 +318,8 @@ class NodeSession:
                 self._end(0, "ended before the run began")
             case "unknown" if self._work is None:
                 # Another broker has taken the place of the one that knew this node.
-                self._registered, self._letters = False, Letters()
+                self._registered = False
+                self._mail.begin_anew()
             case "unknown":
                 self._go_alone(f"the broker at {self._broker} serves another run")
             case "lost":
@@ -358,7 +329,7 @@ class NodeSession:
                 self._end(self._status, None)
             case "refused" if self._leaving:
                 self._leaving = False
-                self._post("stop")  # the run has just come into being
+                self._mail.post("stop")  # the run has just come into being
             case "refused":
                 self._say(message.field("reason", str))
             case kind if self._work is not None:
@@ -389,66 +360,92 @@ class NodeSession:
 
     def _prepare(self, message: Message) -> None:
         """Make directories and rings, and start all processes."""
-        self._run_id = message.field("run_id", str)
+        self.run_id = message.field("run_id", str)
         try:
-            target = self._topology.target_directory
-            run = join_run_directory(target, message.field("name", str), self._run_id)
-            has_broker = self.name == self._topology.broker_node
-            self._keeper = has_broker or not run.shared
-            self._run = run
-            if self._keeper and not has_broker:
-                write_record(run.record, own_part(self._record().to_dict(), [self.name]))
             if self.runtime is None:
-                self.runtime = RuntimeDirectory.create(self._run_id, self.name)
-            self._leave_a_card()
-            self._work = Work(
-                self._loop,
-                self._pump,
-                self._topology,
-                self._plan,
-                self.name,
-                self._address,
-                self.runtime,
-                run,
-                self._run_id,
-                message.field("limits", dict),
-                self._security,
-                message.field("keys", dict),
-                self,
-            )
-            self._work.start()
-            if self._keeper:
-                self._papers = Papers(self._plan, self._topology, run)
-                self._disk = DiskWatch(run.path, self._topology.disk)
+                self.runtime = RuntimeDirectory.create(self.run_id, self.name)
+            noted = first_notes(self.name, message, self._topology, self._grace_s, self._started)
+            self._notes = Notes(self.runtime.path, self._say, noted)
+            self._make_work(self._notes).start()
+            self._keep_papers()
+            self._mail.notes = self._notes
         except (MimocorbError, OSError) as error:
-            self._post("trouble", text=str(error), fatal=True, link="")
+            self._mail.post("trouble", text=str(error), fatal=True, link="")
+
+    def take_over(self, runtime: RuntimeDirectory, notes: Notes) -> None:
+        """Go on where a node stood that has died; the broker is to be called after this."""
+        self.runtime, self._notes = runtime, notes
+        noted = notes.sections
+        self.run_id, self._registered = noted["run"], True
+        self._started = datetime.fromisoformat(noted["started"])
+        self._mail.recall(notes)
+        with self._mail.held():
+            self._mail.post("returned", pid=os.getpid())
+            try:
+                work = self._make_work(notes)
+                dead = noted["nodes"]
+                notes.write("nodes", [*dead, os.getpid()])
+                work.take_over(dead)
+                self._keep_papers(again=True)
+            except (MimocorbError, OSError) as error:
+                self._mail.post("trouble", text=str(error), fatal=True, link="")
+        if why := noted.get("alone"):
+            self._go_alone(why)
+
+    def _make_work(self, notes: Notes) -> Work:
+        assert self.runtime is not None
+        noted = notes.sections
+        is_heir = "work" in noted
+        run = join_run_directory(self._topology.target_directory, noted["name"], self.run_id)
+        has_broker = self.name == self._topology.broker_node
+        self._keeper = has_broker or (noted["keeper"] if is_heir else not run.shared)
+        notes.sections["keeper"] = self._keeper
+        self._run = run
+        if self._keeper and not has_broker and not is_heir:
+            write_record(run.record, own_part(self._record().to_dict(), [self.name]))
+        if not is_heir:
+            self._leave_a_card()
+        self._work = Work(
+            self._loop,
+            self._pump,
+            self._topology,
+            self._plan,
+            self.name,
+            self._address,
+            self.runtime,
+            run,
+            self.run_id,
+            noted["limits"],
+            self._security,
+            noted["keys"],
+            self,
+            notes,
+            self._grace_s,
+        )
+        return self._work
+
+    def _keep_papers(self, *, again: bool = False) -> None:
+        if self._keeper and self._run is not None:
+            self._papers = Papers(self._plan, self._topology, self._run, again=again)
+            self._disk = DiskWatch(self._run.path, self._topology.disk)
 
     def _leave_a_card(self) -> None:
-        """Tell other programs on this machine where the broker of this run is."""
         assert self.runtime is not None and self._run is not None
-        card = {
-            "run": self._run_id,
-            "node": self.name,
-            "broker": self._broker,
-            "directory": str(self._run.path),
-            "setup": str(self._topology.path),
-            "pid": os.getpid(),
-        }
-        (self.runtime.path / "node.json").write_text(json.dumps(card), encoding="utf-8")
+        leave_a_card(self.runtime.path, self.run_id, self.name, self._broker, self._run.path, self._topology)
 
     def ready(self) -> None:
         """All processes are ready."""
         assert self._work is not None
-        self._post("ready", ports=self._work.crew.ports)
+        self._mail.post("ready", ports=self._work.crew.ports)
 
     def stage_runs(self, stage: int) -> None:
         """All processes of a stage run."""
-        self._post("started", stage=stage)
+        self._mail.post("started", stage=stage)
 
     def trouble(self, text: str, *, fatal: bool = False, link: str = "") -> None:
         """Something went wrong for good; `link` is the link whose end on this node is gone."""
         self._reasons.append(text)
-        self._post("trouble", text=text, fatal=fatal, link=link)
+        self._mail.post("trouble", text=text, fatal=fatal, link=link)
         if self._alone and self._work is not None:
             (self._work.abort if fatal else self._work.stop)()
 
@@ -460,7 +457,7 @@ class NodeSession:
         """All processes have ended, and their books are final."""
         assert self._work is not None
         self._closed = True
-        self._post("closed", report=self._work.report())
+        self._mail.post("closed", report=self._work.report())
         if self._alone:
             self._finish_alone()
 
@@ -512,7 +509,7 @@ class NodeSession:
         elif record is None and status == 0:
             self._say("ended before the run began")
         self._status, self._told_end = status, True
-        self._post("farewell")
+        self._mail.post("farewell")
         self._loop.after(FAREWELL_S, lambda: self._end(status, None))
 
     def _go_alone(self, why: str) -> None:
@@ -520,6 +517,8 @@ class NodeSession:
         if self._over or self._alone:
             return
         self._alone = True
+        if self._notes is not None:
+            self._notes.write("alone", why)
         if self._work is None:
             self._end(2, why if self._outspoken else None)
             return
@@ -530,19 +529,10 @@ class NodeSession:
             self._finish_alone()
         else:
             self._work.stop()
-            self._look_at_links()
+            StillLinks(self._loop, self._link_counts, self._cut_links)
 
-    def _look_at_links(self) -> None:
-        """Cut the links when nothing has moved in them for long: nobody will tell that a node is no more."""
-        if self._work is None or self._over:
-            return
-        now_s, counts = time.monotonic(), self._work.crew.link_counts()
-        if counts != self._link_counts:
-            self._link_counts, self._links_moved_s = counts, now_s
-        if now_s - self._links_moved_s < LINKS_STILL_S:
-            self._loop.after(LOOK_AT_LINKS_S, self._look_at_links)
-        else:
-            self._cut_links()
+    def _link_counts(self) -> Mapping[str, Any] | None:
+        return None if self._work is None or self._over else self._work.crew.link_counts()
 
     def _cut_links(self) -> None:
         """End all links: what they should have sent goes to the rescue files."""
@@ -567,7 +557,7 @@ class NodeSession:
         return RunRecord(
             plan=self._plan,
             setup=self._topology.resolved,
-            run_id=self._run_id,
+            run_id=self.run_id,
             started=self._started,
             reasons=tuple(f"{self._me}{reason}" for reason in self._reasons),
             lost_nodes=frozenset(self._plan.nodes) - {self.name},

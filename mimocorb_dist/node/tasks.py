@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from mimocorb_dist.topology import WorkerPlan
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mimocorb_dist.topology import LinkPlan, NodePlan, Plan, ViewPlan, WorkerPlan
+    from mimocorb_dist.topology import LinkPlan, NodePlan, Plan, ViewPlan, Worker
 
 LINK_STAGE = 0
 """Links are let go first."""
@@ -71,6 +73,25 @@ class Task:
     def only_observes(self) -> bool:
         """Whether no event depends on it."""
         return self.kind.startswith("view") or not (self.reads or self.writes)
+
+    @property
+    def function(self) -> str:
+        """The function of a worker as the setup names it."""
+        worker = self._worker
+        return f"function {worker.function}" + ("" if worker.file is None else f" in {worker.file.name}")
+
+    @property
+    def preparation(self) -> str:
+        """What the process does before it is ready."""
+        if self.kind != "worker":
+            return "starting"
+        worker = self._worker
+        return f"preparing {worker.function}" if worker.file is None else f"importing {worker.file.name}"
+
+    @property
+    def _worker(self) -> Worker:
+        assert isinstance(self.plan, WorkerPlan)
+        return self.plan.worker
 
 
 def tasks_of(node: NodePlan, plan: Plan) -> tuple[Task, ...]:

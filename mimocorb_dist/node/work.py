@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections import defaultdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from mimocorb_dist.errors import MimocorbError, RunError, WireError
 from mimocorb_dist.links.ledger import settle
+from mimocorb_dist.ring.seats import last_words_path, seat_of
 from mimocorb_dist.topology import WorkerPlan
 from mimocorb_dist.workers.commits import cut_back_after
 
 from .backlogs import Backlogs
 from .crew import Crew, Gone, Phase, Restart, signal_name
-from .jobs import order_for
-from .process import Child
+from .delays import Delays
+from .jobs import Jobs
+from .logs import append_line
+from .meters import CpuMeters
+from .notes import Found
+from .observers import hurry
+from .process import Adopted, Care, Child, how_it_ended, last_words_of
 from .rescue import Rescuer
 from .rings import RingSet
-from .stalls import Stalls
 from .tasks import Task, tasks_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from mimocorb_dist.ring.runtime import RuntimeDirectory
@@ -31,45 +35,18 @@ if TYPE_CHECKING:
     from mimocorb_dist.topology import Plan, Topology
     from mimocorb_dist.wire.security import Security
 
+    from .events import WorkEvents
     from .loop import Loop, Timer
+    from .notes import Notes
     from .output import OutputPump
+    from .process import Process
 
 NUDGE_S = 1.0
 """How long importers may take to notice that they are to end, before they are sent a signal."""
-OBSERVER_PATIENCE_S = 5.0
-"""How long processes that no event depends on may go on when all others have ended."""
 RESCUE_EVERY_S = 0.05
-STILL_THERE_S = 10.0
-NOT_READY_S = (5.0, 30.0, 60.0)
-"""How long to wait before it is said who is not ready: the first time, the second, and each further time."""
 _NO_PID = -1
 _LAST_WORDS = 32
 """Reads of the status pipe of a dead process, before it is believed that somebody else holds it open."""
-
-
-class WorkEvents(Protocol):
-    """Who is told how the work goes on."""
-
-    def ready(self) -> None:
-        """All processes are ready."""
-
-    def stage_runs(self, stage: int) -> None:
-        """All processes of a stage run."""
-
-    def trouble(self, text: str, *, fatal: bool = False, link: str = "") -> None:
-        """Something went wrong for good; `link` is the link whose end on this node is gone."""
-
-    def changed(self) -> None:
-        """A process has ended."""
-
-    def closed(self) -> None:
-        """All processes have ended, and their books are final."""
-
-    def still_at_work(self, names: list[str]) -> None:
-        """These processes have not ended, though they are to."""
-
-    def say(self, text: str) -> None:
-        """People want to read this."""
 
 
 class Work:
@@ -95,6 +72,10 @@ class Work:
         Ring -> most events that may be written to it.
     events
         Who is told how it goes on.
+    notes
+        Where is noted what an heir has to know; if that is there already, this is the heir.
+    grace_s
+        How long the processes wait for an heir if this node dies, in s.
 
     Raises
     ------
@@ -117,23 +98,32 @@ class Work:
         security: Security,
         public_keys: dict[str, str],
         events: WorkEvents,
+        notes: Notes,
+        grace_s: float,
     ) -> None:
         self._loop = loop
         self._pump = pump
         self._topology = topology
-        self._node = node
-        self._address = address
         self._runtime = runtime
         self._run = run
-        self._run_id = run_id
-        self._security = security
-        self._public_keys = public_keys
         self._events = events
         self._tasks = tasks_of(plan.nodes[node], plan)
         self.crew = Crew(self._tasks)
-        self._rings = RingSet(runtime.path, plan.nodes[node], limits, holds=topology.rules.holds)
-        self._rescuer = Rescuer(self._rings, run.rescue)
-        self._children: dict[Task, Child] = {}
+        self._notes = notes
+        self._grace_s = grace_s
+        self._inherited: dict[str, Any] | None = notes.sections.get("work")
+        self._rings = RingSet(
+            runtime.path,
+            plan.nodes[node],
+            limits,
+            holds=topology.rules.holds,
+            writers_gone=None if self._inherited is None else self._inherited["writers_gone"],
+        )
+        self._jobs = Jobs(
+            topology, node, address, run_id, run.path, runtime.path, self._rings, security, public_keys
+        )
+        self._rescuer = Rescuer(self._rings, run.rescue, again=self._inherited is not None)
+        self._children: dict[Task, Process] = {}
         self._pending_restarts: dict[Task, Timer] = {}
         self._previous: defaultdict[Task, list[int]] = defaultdict(list)  # processes that have ended
         self._let_go: set[int] = set()
@@ -142,9 +132,10 @@ class Work:
         self._told_ready = self._told_closed = self._hurried = False
         self._rescue_timer: Timer | None = None
         self._backlogs = Backlogs()
-        self._stalls = Stalls(self._tasks, topology.buffers)
-        self._stalled_s: dict[str, float] = {}
-        self._meters: dict[int, Any] = {}
+        self._delays = Delays(
+            loop, self.crew, self._tasks, topology.buffers, events.say, events.still_at_work
+        )
+        self._meters = CpuMeters()
         self._final: dict[str, Any] | None = None
 
     # What the broker asks.
@@ -158,11 +149,12 @@ class Work:
             If one cannot be started.
         """
         (self._runtime.path / "jobs").mkdir()
+        self._note()
         for task in self._tasks:
             self._start(task)
         if not self._tasks:
             self._progress()
-        self._loop.after(NOT_READY_S[0], self._tell_who_is_not_ready)
+        self._delays.watch_start(lambda: self._told_ready)
 
     def go(self, stage: int, addresses: dict[str, str]) -> None:
         """Let the processes of a stage go.
@@ -176,28 +168,33 @@ class Work:
         """
         self._let_go.add(stage)
         self._addresses |= addresses
-        for task in self.crew.of_stage(stage):
-            if self.crew.phase(task) is Phase.READY:
-                self._order_go(task)
+        self._order_go(task for task in self.crew.of_stage(stage) if self.crew.phase(task) is Phase.READY)
         self._progress()
 
     def pause(self, scope: str) -> None:
         """Discard and count what workers write to the rings of a scope, or let them wait."""
         self._rings.pause(scope)
+        self._note()
 
     def resume(self, scope: str) -> None:
         """End a pause."""
         self._rings.resume(scope)
+        self._note()
 
     def hold(self, *, on: bool) -> None:
         """Let importers wait for room on a disk, or let them go on."""
         self._rings.hold(on=on)
+        self._note()
 
     def stop(self) -> None:
         """Let importers end; everything else follows from that."""
         if self.crew.stopping:
             return
         self.crew.stopping = True
+        self._note()
+        self._see_to_stop()
+
+    def _see_to_stop(self) -> None:
         self._rings.stop_importers()
         for task in self.crew.left:
             if task in self._children and not self.crew.went(task):
@@ -207,9 +204,9 @@ class Work:
             if gone is not None:
                 timer.cancel()
                 del self._pending_restarts[task]
-                self._gone(task, _NO_PID, gone)
+                self._lose(task, gone)
         self._loop.after(NUDGE_S, self._nudge_importers)
-        self._loop.after(STILL_THERE_S, self._tell_who_is_left)
+        self._delays.watch_end(lambda: self._told_closed)
         self._progress()
 
     def link_lost(self, link: str) -> None:
@@ -235,12 +232,13 @@ class Work:
                 meaning = self.crew.died(task, -9)
                 self._recover(task, _NO_PID, has_heir=False)
                 if isinstance(meaning, Gone):
-                    self._gone(task, _NO_PID, meaning)
+                    self._lose(task, meaning)
         self._progress()
 
     def abort(self) -> None:
         """End all processes at once."""
         self.crew.aborting = self.crew.stopping = True
+        self._note()
         self._rescuer.give_up()
         for timer in self._pending_restarts.values():
             timer.cancel()
@@ -256,13 +254,14 @@ class Work:
         if self._final is not None:
             return self._final
         workers = self.crew.worker_counts()
-        cpu_percent = self._cpu_percent()
+        cpu_percent = self._meters.percent(
+            {child.pid: task.name for task, child in self._children.items() if task.kind == "worker"}
+        )
         for name, row in workers.items():
             row["cpu_percent"] = cpu_percent.get(name, 0.0)
         rings = self._rings.statistics()
         self._backlogs.look(rings)
-        self._note_stalls(self._stalls.look(workers, rings, time.monotonic()))
-        for name, stalled_s in self._stalled_s.items():
+        for name, stalled_s in self._delays.look(workers, rings).items():
             workers[name]["stalled_s"] = stalled_s
         return {
             "rings": rings,
@@ -279,43 +278,116 @@ class Work:
             child.kill()
         for child in self._children.values():
             child.wait(5.0)
-            self._loop.unwatch(child.status.fileno())
-            child.close()
+            self._let_be(child)
         self._children.clear()
         self._rescuer.give_up()
         self._rings.close()
+
+    # An heir of the node.
+
+    def _note(self) -> None:
+        """Note where this node stands, for an heir: before anything is done that follows from it."""
+        content = {
+            "paused": self._rings.paused,
+            "crew": self.crew.to_plain(),
+            "previous": {task.label: pids for task, pids in self._previous.items()},
+            "writers_gone": self._rings.writers_gone,
+            "let_go": sorted(self._let_go),
+            "addresses": self._addresses,
+            "hurried": self._hurried,
+            "final": self._final,
+        }
+        self._notes.write("work", content)
+
+    def take_over(self, nodes: Iterable[int]) -> None:
+        """Go on where a node stood that has died, in the place of `start`.
+
+        All that it noted may have been done or not; so it is done, or done again, which changes nothing.
+        `nodes`: the processes of this node that have died, perhaps while they were rescuing an event.
+        """
+        known = self._inherited
+        assert known is not None
+        self.crew.restore(known["crew"])
+        self._let_go, self._addresses = set(known["let_go"]), dict(known["addresses"])
+        self._final = known["final"]
+        self._rings.recall(known["paused"])
+        self._rings.release(nodes)
+        found = {task: Found.look(self._jobs.path(task)) for task in self._tasks}
+        living = {task for task, what in found.items() if what.holder and self._adopt(task, what.holder)}
+        if known["hurried"]:
+            self.hurry_observers()
+        in_rings = self._rings.pids()
+        unseen: dict[Task, int] = {}
+        for task, what in found.items():
+            seen = known["previous"].get(task.label, [])
+            dead = what.all_dead(lives=task in living)
+            if task not in living and dead and dead[-1] not in seen and not self.crew.is_over(task):
+                unseen[task] = dead[-1]
+            self._previous[task] = [pid for pid in dead if pid != unseen.get(task)]
+            for pid in () if task in living else in_rings.intersection(self._previous[task]):
+                self._recover(task, pid, has_heir=not self.crew.is_over(task))
+        self._rings.end_writers()
+        for task, pid in unseen.items():
+            seat = seat_of(self._jobs.path(task))
+            last_words = last_words_of(seat, pid)
+            self._died(task, pid, how_it_ended(last_words), last_words)
+            last_words_path(seat, pid).unlink(missing_ok=True)
+        for task in self._tasks:
+            if self.crew.is_over(task):
+                self._gone(task, self.crew.end_of(task))
+            elif task not in self._children and task not in self._pending_restarts:
+                meaning = self.crew.deserted(task)
+                if isinstance(meaning, Gone):
+                    self._lose(task, meaning)
+                else:
+                    self._start(task)
+        if self.crew.aborting:
+            self.abort()
+        elif self.crew.stopping:
+            self._see_to_stop()
+        self._progress()
+
+    def _adopt(self, task: Task, pid: int) -> bool:
+        """Take over a process; False if it has just ended."""
+        try:
+            child = Adopted(self._jobs.path(task), pid)
+        except OSError:
+            return False
+        self._attend(task, child)
+        self._loop.watch(child.pidfd, self.look_for_deaths)
+        with contextlib.suppress(WireError):  # it has just ended
+            child.speak_up()
+        return True
 
     # Processes.
 
     def _start(self, task: Task) -> None:
         self._pending_restarts.pop(task, None)
-        order = order_for(
+        module, names = self._jobs.write(
             task,
-            self._topology,
-            self._node,
-            self._address,
-            self._run_id,
-            self._run.path,
-            self._rings,
-            self._security,
-            self._public_keys,
             port=self.crew.ports.get(task.name) if task.kind.endswith("receive") else None,
             previous=tuple(self._previous[task]),
         )
-        job = self._runtime.path / "jobs" / f"{task.label}.json"
-        try:
-            job.write_text(order.job, encoding="utf-8")
-        except OSError as error:
-            raise RunError(f"{job}: cannot be written ({error.strerror}); free shared memory") from error
-        child = Child(order.module, job, order.names)
+        care = Care(self._runtime.path, self._grace_s, self._log_of(task))
+        self._attend(task, Child(module, self._jobs.path(task), names, care))
+
+    def _attend(self, task: Task, child: Process) -> None:
+        """Listen to a process from now on."""
         self._children[task] = child
         self._pump.add(child.output, task.label, self._log_of(task))
         self._loop.watch(child.status.fileno(), lambda: self._hear(task, child))
 
+    def _let_be(self, child: Process) -> None:
+        """Close what leads to a process that has ended."""
+        self._loop.unwatch(child.status.fileno())
+        if isinstance(child, Adopted):
+            self._loop.unwatch(child.pidfd)
+        child.close()
+
     def _log_of(self, task: Task) -> Path:
         return self._run.logs / f"{task.name}.log"
 
-    def _hear(self, task: Task, child: Child) -> None:
+    def _hear(self, task: Task, child: Process) -> None:
         try:
             messages = child.status.read_ready()
         except WireError as error:
@@ -324,19 +396,23 @@ class Work:
             return
         for message in messages:
             self.crew.hear(task, message)
-            if message.get("state") == "ready" and task.stage in self._let_go:
-                self._order_go(task)
+            if self.crew.phase(task) is Phase.READY and task.stage in self._let_go:
+                self._order_go([task])
         if child.status.closed:
             self._loop.unwatch(child.status.fileno())
         if messages:
             self._progress()
 
-    def _order_go(self, task: Task) -> None:
-        self.crew.let_go(task)
-        fields = {"address": self._addresses[task.name]} if task.name in self._addresses else {}
-        # One that has died will be noticed by its death.
-        with contextlib.suppress(WireError):
-            self._children[task].order(do="go", **fields)
+    def _order_go(self, tasks: Iterable[Task]) -> None:
+        tasks = list(tasks)
+        for task in tasks:
+            self.crew.let_go(task)
+        self._note()
+        for task in tasks:
+            fields = {"address": self._addresses[task.name]} if task.name in self._addresses else {}
+            # One that has died will be noticed by its death.
+            with contextlib.suppress(WireError):
+                self._children[task].order(do="go", **fields)
 
     def look_for_deaths(self) -> None:
         """See which processes have ended; to be called when the system says that some have."""
@@ -346,20 +422,36 @@ class Work:
                 self._ended(task, child, exit_code)
         self._progress()
 
-    def _ended(self, task: Task, child: Child, exit_code: int) -> None:
+    def _ended(self, task: Task, child: Process, exit_code: int) -> None:
         for _ in range(_LAST_WORDS):
             if child.status.closed:
                 break
             self._hear(task, child)
-        self._loop.unwatch(child.status.fileno())
-        child.close()
+        self._let_be(child)
         del self._children[task]
-        self._meters.pop(child.pid, None)
+        last_words = child.last_words if isinstance(child, Adopted) else None
+        self._died(task, child.pid, exit_code, last_words)
+        child.forget()
+
+    def _died(
+        self, task: Task, pid: int, exit_code: int, last_words: Mapping[str, Any] | None = None
+    ) -> None:
+        """See to what the end of a process means."""
         when = f"{datetime.now():%H:%M:%S}"
-        if exit_code < 0:
-            self._note_kill(task, exit_code, when)
-        meaning = self.crew.died(task, exit_code, when, self._rings.traces_of(task, child.pid))
-        self._recover(task, child.pid, has_heir=isinstance(meaning, Restart))
+        if last_words is not None:
+            self.crew.hear(task, last_words)
+        if last_words is not None and last_words["state"] == "orphaned":
+            meaning = self.crew.deserted(task)
+        else:
+            if exit_code < 0:
+                line = f"{when} {task.label} was killed ({signal_name(-exit_code)})\n"
+                append_line(self._log_of(task), line, self._events.say)
+            meaning = self.crew.died(task, exit_code, when, self._rings.traces_of(task, pid))
+        self._previous[task].append(pid)
+        if isinstance(meaning, Gone):
+            self._rings.count_off(task, pid)
+        self._note()
+        self._recover(task, pid, has_heir=isinstance(meaning, Restart))
         if isinstance(meaning, Restart):
             aside = meaning.aside and self._put_aside(task, meaning.why)
             then = "its event is put aside, and it is started again" if aside else "it is started again"
@@ -367,29 +459,19 @@ class Work:
                 self._events.say(f"{meaning.told.splitlines()[0]}; {then}")
             self._pending_restarts[task] = self._loop.after(meaning.delay_s, lambda: self._restart(task))
         else:
-            self._gone(task, child.pid, meaning)
+            self._gone(task, meaning)
         self._events.changed()
 
     def _recover(self, task: Task, pid: int, *, has_heir: bool) -> None:
         """Put right what a process left in its rings; an end of a link leaves it to the one after it."""
-        previous = self._previous[task]
-        previous.append(pid)
         if task.kind == "receive":
             for ring in task.writes:
                 settle(self._rings[ring], task.name)
         if task.kind != "send":
             self._rings.recover(task, pid)
         elif not has_heir:
-            for each in previous:
+            for each in self._previous[task]:
                 self._rings.recover(task, each)
-
-    def _note_kill(self, task: Task, exit_code: int, when: str) -> None:
-        """Write into the log of a process what it could not write itself."""
-        try:
-            with self._log_of(task).open("a", encoding="utf-8") as log:
-                log.write(f"{when} {task.label} was killed ({signal_name(-exit_code)})\n")
-        except OSError as error:
-            self._events.say(f"{self._log_of(task)}: cannot be written ({error.strerror})")
 
     def _put_aside(self, task: Task, why: str) -> bool:
         """Rescue the event that a function has failed on: the first that waits, if no other reader took it.
@@ -416,9 +498,15 @@ class Work:
             self.crew.died(task, 1)
             self._events.trouble(str(error), fatal=True)
 
-    def _gone(self, task: Task, pid: int, meaning: Gone) -> None:
+    def _lose(self, task: Task, meaning: Gone) -> None:
+        """Give up a process that waits to be started again."""
+        self._rings.count_off(task, _NO_PID)
+        self._note()
+        self._gone(task, meaning)
+
+    def _gone(self, task: Task, meaning: Gone) -> None:
         """Let the data flow go on, or end, without a process that will not come back."""
-        self._rings.end_writers(task, pid)
+        self._rings.end_writers()
         trouble = meaning.trouble
         if not meaning.finished:
             self._cut_files(task)
@@ -467,33 +555,6 @@ class Work:
             if task in self._children:
                 self._children[task].terminate()
 
-    def _tell_who_is_left(self) -> None:
-        left = [f"{task.label}{self._stalled(task)}" for task in self.crew.left]
-        if left and not self._told_closed:
-            self._events.still_at_work(left)
-            self._loop.after(STILL_THERE_S, self._tell_who_is_left)
-
-    def _stalled(self, task: Task) -> str:
-        stalled_s = self._stalled_s.get(task.name) if task.kind == "worker" else None
-        return f" (no event done for {stalled_s:.0f} s)" if stalled_s else ""
-
-    def _note_stalls(self, stalled_s: dict[str, float]) -> None:
-        """Say once who keeps the others waiting; tables and `status` show it as long as it is so."""
-        before, self._stalled_s = self._stalled_s, stalled_s
-        for task in self._tasks:
-            if task.kind == "worker" and task.number == 0 and task.name in stalled_s.keys() - before.keys():
-                since = f"has done no event for {stalled_s[task.name]:.0f} s, though some wait"
-                self._events.say(f"worker {task.name} {since}: its {_function(task)} is slow, or hangs")
-
-    def _tell_who_is_not_ready(self, count: int = 0) -> None:
-        missing = [task for task in self.crew.left if self.crew.phase(task) is Phase.STARTING]
-        if self._told_ready or self.crew.stopping or not missing:
-            return
-        waited_s = sum(NOT_READY_S[min(number, 2)] for number in range(count + 1))
-        who = ", ".join(f"{task.label} ({_preparation(task)})" for task in missing)
-        self._events.say(f"still not ready after {waited_s:.0f} s: {who}; Ctrl-C ends the start")
-        self._loop.after(NOT_READY_S[min(count + 1, 2)], lambda: self._tell_who_is_not_ready(count + 1))
-
     def _progress(self) -> None:
         """Tell what is new."""
         if not self._told_ready and self.crew.all_ready and not self.crew.aborting:
@@ -514,30 +575,15 @@ class Work:
             self._close_books()
 
     def hurry_observers(self) -> None:
-        """Let those end that no event depends on, for all others have; rings tell it to who has them."""
+        """Let those end that no event depends on, for all others have."""
         if not self._hurried:
             self._hurried = True
-            self._terminate(task for task in self.crew.left if task.is_alone)
-            self._loop.after(OBSERVER_PATIENCE_S, self._terminate_observers)
-
-    def _terminate_observers(self) -> None:
-        self._terminate(task for task in self.crew.left if task.only_observes)
-        self._loop.after(OBSERVER_PATIENCE_S, self._kill_observers)
-
-    def _terminate(self, tasks: Iterable[Task]) -> None:
-        for task in tasks:
-            if task in self._children:
-                self.crew.dismiss(task)  # however it ends, it is not to come back
-                self._children[task].terminate()
-
-    def _kill_observers(self) -> None:
-        for task in self.crew.left:
-            if task in self._children and task.only_observes:
-                self._events.say(f"{task.label} does not end, and is killed; no event is lost by that")
-                self._dismiss(task)
+            self._note()
+            hurry(self._loop, self.crew, self._children, self._dismiss, self._events.say)
 
     def _dismiss(self, task: Task) -> None:
         self.crew.dismiss(task)
+        self._note()
         self._children[task].kill()
 
     def _close_books(self) -> None:
@@ -546,36 +592,5 @@ class Work:
         except RunError as error:
             self._events.trouble(str(error))
         self._final = self.report()
+        self._note()
         self._events.closed()
-
-    def _cpu_percent(self) -> dict[str, float]:
-        """Return what the processes of each worker take of a core, in percent, since the last call."""
-        import psutil
-
-        percent: dict[str, float] = {}
-        for task, child in self._children.items():
-            if task.kind == "worker":
-                try:
-                    if child.pid not in self._meters:
-                        self._meters[child.pid] = psutil.Process(child.pid)
-                    percent[task.name] = percent.get(task.name, 0.0) + self._meters[child.pid].cpu_percent(
-                        None
-                    )
-                except psutil.Error:  # it has just ended
-                    continue
-        return percent
-
-
-def _function(task: Task) -> str:
-    """Name the function of a worker as the setup does."""
-    assert isinstance(task.plan, WorkerPlan)
-    worker = task.plan.worker
-    return f"function {worker.function}" + ("" if worker.file is None else f" in {worker.file.name}")
-
-
-def _preparation(task: Task) -> str:
-    """Say what a process does before it is ready."""
-    if not isinstance(task.plan, WorkerPlan):
-        return "starting"
-    worker = task.plan.worker
-    return f"preparing {worker.function}" if worker.file is None else f"importing {worker.file.name}"

@@ -309,6 +309,12 @@ class Ring:
             self.header[Header.GONE_WRITERS] += 1
         self.wake_readers()
 
+    def count_writers_gone(self, count: int) -> None:
+        """Set how many writers died and will not come back; the same count may be set again."""
+        with self.free:
+            self.header[Header.GONE_WRITERS] = count
+        self.wake_readers()
+
     # After a death.
 
     def traces_of(self, pid: int, role: Role) -> Traces:

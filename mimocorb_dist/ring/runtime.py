@@ -1,7 +1,8 @@
 """Runtime directories: where the rings of a run lie, and how those of a dead run are found.
 
-The node that makes a directory holds a lock in it as long as it lives, so that a directory whose lock is free
-belongs to nobody.
+The node that makes a directory holds a lock in it as long as it lives. A directory whose lock is free belongs
+to its processes, which wait for an heir of their node, until one of them gives up in the name of all; then,
+and when none of them lives, it belongs to nobody.
 """
 
 from __future__ import annotations
@@ -10,12 +11,19 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 from mimocorb_dist.errors import RingError
 
+from .seats import is_taken
+
 PREFIX = "mimocorb-"
 _LOCK = "lock"
+_GIVEN_UP = "given-up"
+_LOOKS = 50
+_LOOK_AGAIN_S = 0.02
+"""Others look whether the lock is free by taking it for an instant."""
 
 
 def runtime_root() -> Path:
@@ -64,10 +72,44 @@ class RuntimeDirectory:
         """Make the directory of a node's part of a run."""
         return cls(runtime_root() / f"{PREFIX}{run_id}-{node}")
 
+    @classmethod
+    def inherit(cls, path: Path) -> RuntimeDirectory:
+        """Take over the directory of a node that has died, whose processes wait for this.
+
+        Raises
+        ------
+        RingError
+            If they do not wait any more, or its node lives.
+        """
+        lock = -1
+        try:
+            lock = os.open(path / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+            for _ in range(_LOOKS):
+                if _lock(lock):
+                    break
+                time.sleep(_LOOK_AGAIN_S)
+            else:
+                raise RingError(f"{path}: the node of this directory lives; is it running already?")
+            if was_given_up(path):
+                raise RingError(
+                    f"{path}: too late, its processes have waited long enough for their node, and end"
+                )
+        except OSError as error:
+            raise RingError(f"{path}: cannot take over this directory ({error.strerror})") from error
+        except RingError:
+            os.close(lock)
+            raise
+        heir = cls.__new__(cls)
+        heir.path, heir._lock = path, lock
+        return heir
+
     def remove(self) -> None:
         """Remove the directory with all that is in it; a second call does nothing."""
         if self._lock >= 0:
-            shutil.rmtree(self.path, ignore_errors=True)
+            for _ in range(_LOOKS):  # a process that is just ending may leave its last words meanwhile
+                shutil.rmtree(self.path, ignore_errors=True)
+                if not self.path.exists():
+                    break
             os.close(self._lock)
             self._lock = -1
 
@@ -83,10 +125,54 @@ def dead_runtime_directories() -> list[Path]:
 
 
 def abandoned_runtime_directories() -> list[Path]:
-    """Return those whose whole run has left this machine: while a node of it lives, it needs them."""
+    """Return those whose whole run has left this machine: while a node of it lives, it needs them.
+
+    The processes of a node that has died may wait for its heir: then they need them, too.
+    """
     dead = dead_runtime_directories()
-    alive = {_run_of(path) for path in set(runtime_directories()) - set(dead)}
+    alive = {_run_of(path) for path in runtime_directories() if path not in dead or _is_kept(path)}
     return [path for path in dead if _run_of(path) not in alive]
+
+
+def waits_for_heir(path: Path) -> bool:
+    """Tell whether the node of a directory has died, and its run goes on and waits for an heir."""
+    if not _is_dead(path) or was_given_up(path):
+        return False
+    run = [other for other in runtime_directories() if _run_of(other) == _run_of(path)]
+    return any(not _is_dead(other) or _is_kept(other) for other in run)
+
+
+def _is_kept(path: Path) -> bool:
+    """Tell whether living processes in a directory wait for an heir of their node."""
+    return not was_given_up(path) and is_taken(path)
+
+
+def was_given_up(path: Path) -> bool:
+    """Tell whether the processes of a node that has died have waited for an heir long enough."""
+    return (path / _GIVEN_UP).exists() or not path.exists()
+
+
+def give_up(path: Path) -> bool:
+    """Note, in the name of all processes of a node that has died, that they do not wait for an heir any more.
+
+    Returns
+    -------
+    bool
+        False if there is an heir just now, who will tell.
+    """
+    try:
+        lock = os.open(path / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:  # the directory has been removed: nobody can take it over
+        return True
+    try:
+        if not _lock(lock):
+            return False
+        (path / _GIVEN_UP).touch()
+    except FileNotFoundError:
+        return True
+    finally:
+        os.close(lock)
+    return True
 
 
 def _run_of(path: Path) -> str:
@@ -124,9 +210,15 @@ def _is_dead(path: Path) -> bool:
     except OSError:  # another user's: not ours to remove
         return False
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        return _lock(lock)
     finally:
         os.close(lock)
+
+
+def _lock(descriptor: int) -> bool:
+    """Take the lock of a directory if it is free; closing the descriptor gives it back."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
     return True

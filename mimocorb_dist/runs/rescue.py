@@ -55,6 +55,7 @@ class RescueFile:
             },
             protocol=4,
         )
+        self._header_bytes = len(header)
         try:
             path.parent.mkdir(exist_ok=True)
             _make_with(path, header)
@@ -78,6 +79,17 @@ class RescueFile:
                 raise OSError(28, "No space left on device")
         except OSError as error:
             raise self._error(error) from error
+
+    @property
+    def last_counter(self) -> int | None:
+        """The counter of the last event in the file; None if there is none."""
+        size = self._dtype.itemsize * self._shape[0] + METADATA_DTYPE.itemsize
+        with self._path.open("rb") as file:
+            length = file.seek(0, os.SEEK_END)
+            if length < self._header_bytes + size:
+                return None
+            file.seek(length - METADATA_DTYPE.itemsize)
+            return int(np.frombuffer(file.read(), METADATA_DTYPE)["counter"][0])
 
     def note(self, text: str) -> None:
         """Append a text to the log beside the file, `rescue/<buffer>.log`.

@@ -37,13 +37,31 @@ class StatsFile:
     ----------
     path
         The file; it is made with the first row.
+    again
+        Whether to go on with a file that is there.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, again: bool = False) -> None:
         self._path = path
         self._columns: list[str] = []
         self._last_age_s = float("-inf")
         self._written: Mapping[str, Any] | None = None
+        if again:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        try:
+            with self._path.open(encoding="utf-8", newline="") as file:
+                rows = list(csv.reader(file))
+            age_s = float(rows[-1][rows[0].index("time_active")])
+        except (OSError, ValueError, LookupError):  # there is none yet, or it ends in the middle of a row
+            return
+        self._columns, self._last_age_s = rows[0], age_s
+
+    @property
+    def last_age_s(self) -> float:
+        """The age of the run in the last row, in s; 0 if there is none."""
+        return max(0.0, self._last_age_s)
 
     def offer(self, overview: Mapping[str, Any], age_s: float) -> None:
         """Write a row if one is due.

@@ -145,6 +145,11 @@ class ControlServer(SocketOwner):
             ) from error
 
 
+def new_identity() -> bytes:
+    """Return an identity that no other client has."""
+    return b"c" + secrets.token_bytes(16)
+
+
 class ControlClient(SocketOwner):
     """Ask a `ControlServer`, and receive what it pushes.
 
@@ -155,6 +160,8 @@ class ControlClient(SocketOwner):
     ----------
     address
         ``tcp://host:port``.
+    identity
+        As which peer the server sees it: 17 bytes, the first of them ``c``; None chooses one.
 
     Attributes
     ----------
@@ -167,7 +174,7 @@ class ControlClient(SocketOwner):
         When the address cannot be one.
     """
 
-    def __init__(self, address: str, *, security: Security = None) -> None:
+    def __init__(self, address: str, *, security: Security = None, identity: bytes | None = None) -> None:
         super().__init__(make_socket(zmq.DEALER, QUEUE_MESSAGES, MAX_MESSAGE_BYTES))
         self.address = address
         self._security = security
@@ -177,7 +184,7 @@ class ControlClient(SocketOwner):
         self._count = 0
         self._pushes: deque[Message] = deque()
         # Chosen here so that it outlives connections; those that begin with a zero byte are ZeroMQ's own.
-        self.socket.setsockopt(zmq.ROUTING_ID, b"c" + secrets.token_bytes(16))
+        self.socket.setsockopt(zmq.ROUTING_ID, identity or new_identity())
         # Requests wait for a connection here, not in a queue: one that was given up must not be sent later.
         self.socket.setsockopt(zmq.IMMEDIATE, 1)
         self.socket.setsockopt(zmq.RECONNECT_IVL, 50)

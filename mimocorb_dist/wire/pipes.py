@@ -1,7 +1,10 @@
-"""JSON lines over inherited pipes: how a node speaks with the processes it starts.
+"""JSON lines over pipes: how a node speaks with the processes it starts.
 
-A child writes its state to a `StatusPipe` and reads what to do from a `ControlPipe`; the node holds the other
-ends as `LineReader` and `LineWriter`.  Nothing here imports ZeroMQ: workers must start fast.
+A process writes its state to a `StatusPipe` and reads what to do from a `ControlPipe`; the node holds the
+other ends as `LineReader` and `LineWriter`.  Nothing here imports ZeroMQ: workers must start fast.
+
+The pipes outlast the node: the process holds both ends of each. An heir of the node opens them by name, says
+``{"do": "heir", "pid": ...}``, and is told again what the process has said so far.
 """
 
 from __future__ import annotations
@@ -10,10 +13,11 @@ import json
 import math
 import os
 import select
+import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from mimocorb_dist.errors import WireError
 
@@ -21,6 +25,11 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 MAX_LINE_BYTES = 1 << 20
+AGAIN = "again"
+"""The state that comes before what a process says again to an heir."""
+LAST_STATES = ("finished", "failed", "orphaned")
+_MOST_TOLD = 100
+_LOOK_AGAIN_S = 0.2
 _CHUNK_BYTES = 1 << 16
 _ONLY_OURS = "only processes of mimocorb_dist may write there"
 
@@ -67,6 +76,9 @@ class LineWriter(_PipeEnd):
         WireError
             When nobody reads the pipe any more, the line is too long, or a value is not JSON.
         """
+        self._write(self._line(fields))
+
+    def _line(self, fields: Mapping[str, Any]) -> bytes:
         try:
             line = json.dumps(fields, separators=(",", ":")).encode() + b"\n"
         except (TypeError, ValueError) as error:
@@ -78,16 +90,23 @@ class LineWriter(_PipeEnd):
                 f"a line of {len(line)} bytes ({sorted(fields)}) is too long for a pipe; "
                 f"at most {MAX_LINE_BYTES} bytes are allowed, shorten its longest field"
             )
-        rest = memoryview(line)
-        while rest:
+        return line
+
+    def _write(self, text: bytes) -> None:
+        rest = memoryview(text)
+        while rest and self._is_read():
             try:
                 rest = rest[os.write(self._fd, rest) :]
             except BlockingIOError:
-                _wait(self._fd, select.POLLOUT)
+                _wait(self._fd, select.POLLOUT, _LOOK_AGAIN_S)
             except BrokenPipeError as error:
                 raise WireError(
                     "the process at the other end of the pipe is gone; end this process, its node has died"
                 ) from error
+
+    def _is_read(self) -> bool:
+        """Whether somebody reads; what is written else is dropped."""
+        return True
 
 
 class LineReader(_PipeEnd):
@@ -97,6 +116,9 @@ class LineReader(_PipeEnd):
     ----------
     fd
         The reading end of a pipe; owned by this object from now on.
+    taken_over
+        Whether another process has read there before: then all is left out that was written for that one,
+        as far as the line that says `AGAIN`.
 
     Attributes
     ----------
@@ -104,11 +126,12 @@ class LineReader(_PipeEnd):
         True when the other end is closed and nothing is left to be read.
     """
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, *, taken_over: bool = False) -> None:
         super().__init__(fd)
         self._lines: deque[dict[str, Any]] = deque()
         self._partial = b""
         self._ended = False
+        self._skips = taken_over
 
     @property
     def closed(self) -> bool:
@@ -161,7 +184,11 @@ class LineReader(_PipeEnd):
         *lines, self._partial = (self._partial + chunk).split(b"\n")
         if len(self._partial) > MAX_LINE_BYTES:
             raise WireError(f"a line on a pipe is longer than {MAX_LINE_BYTES} bytes; {_ONLY_OURS}")
-        self._lines.extend(_parse(line) for line in lines if line)
+        if self._skips and _AGAIN_LINE in lines:
+            self._skips = False
+            del lines[: lines.index(_AGAIN_LINE) + 1]
+        if not self._skips:
+            self._lines.extend(_parse(line) for line in lines if line)
 
 
 def _wait(fd: int, for_what: int, timeout_s: float | None = None) -> bool:
@@ -181,9 +208,70 @@ def _parse(line: bytes) -> dict[str, Any]:
     return dict(fields)
 
 
+class Listener(Protocol):
+    """Who reads a status pipe, seen from the process that writes it."""
+
+    def node_lives(self) -> bool:
+        """Tell whether there is a node."""
+
+    def keep_last_words(self, text: str) -> None:
+        """Leave what is said last for an heir of the node."""
+
+
 class StatusPipe(LineWriter):
-    """The end of the status pipe in a worker or link process: `send(state="ready")` and the like."""
+    """The end of the status pipe in a worker or link process: `send(state="ready")` and the like.
+
+    Without a node nothing is written. What was said, but for counts, is kept for an heir; counts are
+    absolute, and come again by themselves.
+
+    Parameters
+    ----------
+    fd
+        The writing end of a pipe; owned by this object from now on.
+    listener
+        The node; None if it can have no heir.
+    """
+
+    def __init__(self, fd: int, listener: Listener | None = None) -> None:
+        super().__init__(fd)
+        self._listener = listener
+        self._said: list[bytes] = []
+        self._told: deque[bytes] = deque(maxlen=_MOST_TOLD)
+        self._tells = 0
+        self._lock = threading.Lock()  # an heir comes while another thread sends
+        os.register_at_fork(after_in_child=self._forget_lock)
+        if listener is not None:
+            os.set_blocking(fd, False)
+
+    def _forget_lock(self) -> None:
+        """In a child of this process, which another thread of it may have forked while it was sending."""
+        self._lock = threading.Lock()
+
+    def send(self, **fields: Any) -> None:
+        """Write one line, and keep it for an heir."""
+        with self._lock:
+            state = fields.get("state")
+            if state == "told":  # numbered, for what is said again is not to count again
+                self._tells += 1
+                fields["number"] = self._tells
+            line = self._line(fields)
+            if self._listener is not None and state != "counts":
+                (self._told if state == "told" else self._said).append(line)
+                if state in LAST_STATES:
+                    self._listener.keep_last_words(line.decode())
+            self._write(line)
+
+    def repeat(self) -> None:
+        """Say everything again, to an heir; what the dead node has left of a line ends before that."""
+        with self._lock:
+            self._write(b"\n".join((b"", _AGAIN_LINE, b"")) + b"".join((*self._said, *self._told)))
+
+    def _is_read(self) -> bool:
+        return self._listener is None or self._listener.node_lives()
 
 
 class ControlPipe(LineReader):
     """The end of the control pipe in a worker or link process: `read()` gives `{"do": "go"}` and the like."""
+
+
+_AGAIN_LINE = json.dumps({"state": AGAIN}, separators=(",", ":")).encode()

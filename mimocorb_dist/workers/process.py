@@ -19,7 +19,7 @@ from .io import BufferIO
 from .job import WorkerJob
 from .loading import load_function
 from .output import text_output
-from .start import Start
+from .start import Deserted, Start
 from .stopping import Calls, WorkerStop, calls
 from .template import ends_well
 from .watch import Watch
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from mimocorb_dist.ring.lifeline import Lifeline
     from mimocorb_dist.wire.pipes import ControlPipe, StatusPipe
 
 _PR_SET_NAME = 15
@@ -41,7 +42,7 @@ DONE, FAILED, UNUSABLE = 0, 1, 2
 """Exit statuses: the function has ended; it failed, or the node is gone; it could not be started."""
 
 
-def run(job_path: Path, status: StatusPipe, control: ControlPipe) -> int:
+def run(job_path: Path, status: StatusPipe, control: ControlPipe, lifeline: Lifeline) -> int:
     """Do the job of a worker process, and report on it.
 
     Parameters
@@ -52,6 +53,8 @@ def run(job_path: Path, status: StatusPipe, control: ControlPipe) -> int:
         Where to report: ready, running, counts, finished or failed.
     control
         From where ``{"do": "go"}`` comes.
+    lifeline
+        What is known of the node.
 
     Returns
     -------
@@ -70,20 +73,25 @@ def run(job_path: Path, status: StatusPipe, control: ControlPipe) -> int:
     except Exception as error:  # noqa: BLE001 (a user's file may raise anything)
         report_failure(status, error, job)
         return UNUSABLE
-    watch = Watch(io, status)
-    io.begin = start = Start(io, status, control, watch)
+    watch = Watch(io, status, control, lifeline)
+    io.begin = start = Start(io, status, control, lifeline, watch)
     io.tell, io.again = lambda text: status.send(state="told", text=text), job.again
     try:
         if job.file is not None:
             start()
         work(function, io)
+    except Deserted:
+        status.send(state="orphaned")
+        return FAILED
     except BaseException as error:  # noqa: BLE001 (whatever ends the worker has to be reported)
         watch.end()
         report_failure(status, error, job, io.in_hand, io.events)
         io.fail(error)
+        lifeline.keep_output()
         return FAILED if start.ready else UNUSABLE
     watch.end()
     flush_output()
+    lifeline.keep_output()
     status.send(state="finished", events=io.events)
     return DONE
 

@@ -5,14 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mimocorb_dist.errors import WireError
+from mimocorb_dist.ring.lifeline import LOOK_EVERY_S
 
 from .stopping import Calls, WorkerStop, calls
 
 if TYPE_CHECKING:
+    from mimocorb_dist.ring.lifeline import Lifeline
     from mimocorb_dist.wire.pipes import ControlPipe, StatusPipe
 
     from .io import BufferIO
     from .watch import Watch
+
+
+class Deserted(BaseException):
+    """The node has died before it let this worker begin; its heir starts another one."""
 
 
 class Start:
@@ -30,6 +36,8 @@ class Start:
         Where to report that it is ready, and that it runs.
     control
         From where ``{"do": "go"}`` comes.
+    lifeline
+        What is known of the node.
     watch
         What watches over it from then on.
 
@@ -39,10 +47,13 @@ class Start:
         Whether it has said that it is ready.
     """
 
-    def __init__(self, io: BufferIO, status: StatusPipe, control: ControlPipe, watch: Watch) -> None:
+    def __init__(
+        self, io: BufferIO, status: StatusPipe, control: ControlPipe, lifeline: Lifeline, watch: Watch
+    ) -> None:
         self._io = io
         self._status = status
         self._control = control
+        self._lifeline = lifeline
         self._watch = watch
         self._begun = False
         self.ready = False
@@ -52,8 +63,10 @@ class Start:
 
         Raises
         ------
+        Deserted
+            If the node has died.
         WireError
-            If the node is gone.
+            If its orders are none.
         WorkerStop
             If the worker has been asked to end before.
         """
@@ -70,6 +83,10 @@ class Start:
     def _wait_for_go(self) -> None:
         if self._io.stop.requested:  # from here on a request interrupts
             raise WorkerStop
-        order = self._control.read()
+        while (order := self._control.read(LOOK_EVERY_S)) is None and not self._control.closed:
+            if not self._lifeline.node_lives():
+                raise Deserted
+        if order is not None and order.get("do") == "heir":
+            raise Deserted
         if order is None or order.get("do") != "go":
             raise WireError("the node has ended before the start, and so does this worker")

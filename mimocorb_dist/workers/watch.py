@@ -8,15 +8,16 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from mimocorb_dist.errors import WireError
+from mimocorb_dist.ring.lifeline import LOOK_EVERY_S, Fate
 
 from .stopping import main_thread_waits
 
 if TYPE_CHECKING:
-    from mimocorb_dist.wire.pipes import StatusPipe
+    from mimocorb_dist.ring.lifeline import Lifeline
+    from mimocorb_dist.wire.pipes import ControlPipe, StatusPipe
 
     from .io import BufferIO
 
-LOOK_EVERY_S = 0.2
 COUNTS_EVERY_S = 1.0
 IDLE_S = 1.0
 """A worker without node that waits so long for another process ends: nothing will come any more."""
@@ -27,8 +28,9 @@ STUCK_S = 10.0
 class Watch:
     """Watches over a worker.
 
-    It sends the number of events, at most once a second; repeats a request to stop that came just before a
-    wait; and if the node has died, lets importers end, and the others as well as soon as they wait in vain.
+    It sends the number of events, at most once a second, and repeats a request to stop that came just before
+    a wait. If the node has died it lets the worker go on until an heir of the node comes; if none does, it
+    lets importers end, and the others as well as soon as they wait in vain.
 
     Parameters
     ----------
@@ -36,12 +38,17 @@ class Watch:
         The worker's `BufferIO`.
     status
         Where to report to.
+    control
+        Where an heir of the node speaks up.
+    lifeline
+        What is known of the node.
     """
 
-    def __init__(self, io: BufferIO, status: StatusPipe) -> None:
+    def __init__(self, io: BufferIO, status: StatusPipe, control: ControlPipe, lifeline: Lifeline) -> None:
         self._io = io
         self._status = status
-        self._node = os.getppid()
+        self._control = control
+        self._lifeline = lifeline
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._sent_events = 0
@@ -61,10 +68,22 @@ class Watch:
         while not self._over.wait(LOOK_EVERY_S):
             if self._io.stop.pending:
                 self._io.stop.nudge()
-            if os.getppid() != self._node:
+            self._listen()
+            fate = self._lifeline.look()
+            if fate is Fate.GONE:
                 self._live_on_without_node()
                 return
-            self._send_counts()
+            if fate is Fate.AWAITED:
+                self._lifeline.keep_output()
+            else:
+                self._send_counts()
+
+    def _listen(self) -> None:
+        for order in self._control.read_ready():
+            if order.get("do") == "heir":
+                self._lifeline.adopted_by(int(order["pid"]))
+                self._status.repeat()
+                self._sent_events = -1
 
     def _send_counts(self) -> None:
         events, now_s = self._io.events, monotonic()
@@ -86,6 +105,7 @@ class Watch:
         while not self._over.wait(LOOK_EVERY_S):
             if io.events != events:
                 events, progress_s = io.events, monotonic()
+            self._lifeline.keep_output()
             idle_s = monotonic() - progress_s
             if idle_s > 2 * STUCK_S:
                 os._exit(1)

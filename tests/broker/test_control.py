@@ -360,6 +360,68 @@ def test_a_node_that_ended_alone_is_not_said_to_have_died(control):
     assert control.reasons[0].startswith("node filter has ended alone: its process 1 on host-of-filter ended")
 
 
+@pytest.fixture
+def gracious(tmp_path):
+    """A run whose nodes may be started again within a minute."""
+    control = RunControl(planned(tmp_path, THREE_NODES)[1], 600.0, grace_s=60.0)
+    run_up(control)
+    control.take_effects()
+    return control
+
+
+def hear_others(control, now_s):
+    for node in ("daq", "storage"):
+        control.heard(node, now_s)
+
+
+def test_a_node_that_has_died_is_waited_for_and_may_come_back(gracious):
+    gracious.report("filter", {}, 3.0)
+    for now_s in (4.0, 5.0, 30.0, 64.0):
+        hear_others(gracious, now_s)
+        gracious.node_died("filter", now_s)
+        gracious.tick(now_s)
+    (notice,) = [effect for effect in gracious.take_effects() if isinstance(effect, Notice)]
+    assert "node filter has died; its processes work on" in notice.text
+    gracious.heard("filter", 65.0)
+    why, gone_s = gracious.node_returned("filter", 2, 65.0)
+    assert (why, gone_s) == ("its process 1 died, and process 2 went on in its place", 62.0)
+    assert gracious.registrations["filter"].facts()["restarts"] == 1
+    hear_others(gracious, 120.0)
+    gracious.tick(120.0)
+    assert gracious.lost_nodes == set()
+    assert gracious.state is State.RUNNING
+    gracious.node_died("filter", 121.0)  # and once more: the wait begins anew
+    assert gracious.lost_nodes == set()
+
+
+@pytest.mark.parametrize(("stopped", "lost_s"), [(False, 70.0), (True, 25.0)])
+def test_a_dead_node_that_is_not_started_again_is_lost(gracious, stopped, lost_s):
+    if stopped:
+        gracious.command("stop")
+    for now_s in (4.0, lost_s - 2.0):
+        gracious.node_died("filter", now_s)
+        assert gracious.lost_nodes == set()
+    gracious.node_died("filter", lost_s)
+    assert gracious.lost_nodes == {"filter"}
+
+
+def test_a_node_that_may_be_started_again_on_another_host_is_waited_for_as_long(gracious):
+    hear_others(gracious, 60.0)
+    gracious.hung_up("filter", 1.0)
+    gracious.tick(60.0)
+    assert gracious.lost_nodes == set()
+    gracious.tick(66.0)
+    assert gracious.lost_nodes == {"filter"}
+
+
+def test_a_node_that_dies_before_anything_was_let_go_is_not_waited_for(tmp_path):
+    control = RunControl(planned(tmp_path, THREE_NODES)[1], 600.0, grace_s=60.0)
+    gather(control)
+    control.node_died("filter", 1.0)
+    assert control.lost_nodes == {"filter"}
+    assert control.state is State.FAILED
+
+
 def test_a_silent_node_does_not_read_of_its_silence_when_it_is_back(patient):
     for node in ("daq", "storage"):
         patient.heard(node, 6.0)

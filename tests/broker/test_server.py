@@ -30,7 +30,7 @@ class Serving(threading.Thread):
         job = BrokerJob("setup.yaml", "run-of-a-test", "127.0.0.1", None, None, 600.0)
         with ControlServer() as server:
             self.port = server.port
-            self.status = Broker(self._topology, self._plan, job, server, lambda: False).run()
+            self.status = Broker(self._topology, self._plan, job, server, lambda _: False).run()
 
 
 def said(client: ControlClient, kind: str, **fields: Any) -> None:

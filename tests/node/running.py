@@ -17,6 +17,7 @@ from mimocorb_dist.ring.runtime import (
     dead_runtime_directories,
     remove_runtime_directory,
     runtime_directories,
+    waits_for_heir,
 )
 from tests.support import eventually
 
@@ -131,11 +132,11 @@ def write_setup(folder: Path, text: str = ONE_HOST, **values: str) -> Path:
 # The command line, with less patience than users need.
 _IMPATIENT = """
 from mimocorb_dist import cli, node
-from mimocorb_dist.node import brokerage, session, work
+from mimocorb_dist.node import brokerage, delays, observers, session
 full_options = node.StartOptions
-node.StartOptions = lambda **options: full_options(silence_s={silence_s}, **options)
-session.SAY_EVERY_S = work.OBSERVER_PATIENCE_S = 1.0
-work.NOT_READY_S = (2.0, 2.0, 2.0)
+node.StartOptions = lambda **options: full_options(silence_s={silence_s}, grace_s={grace_s}, **options)
+session.SAY_EVERY_S = observers.OBSERVER_PATIENCE_S = 1.0
+delays.NOT_READY_S = (2.0, 2.0, 2.0)
 brokerage.MAX_DEATHS = {broker_lives}
 cli.main()
 """
@@ -150,6 +151,7 @@ class Started:
         *arguments: str,
         inside: str = "",
         silence_s: float = 6.0,
+        grace_s: float = 0.0,
         broker_lives: int = brokerage.MAX_DEATHS,
         **popen: Any,
     ) -> None:
@@ -160,7 +162,7 @@ class Started:
                 *namespace,
                 sys.executable,
                 "-c",
-                _IMPATIENT.format(silence_s=silence_s, broker_lives=broker_lives),
+                _IMPATIENT.format(silence_s=silence_s, grace_s=grace_s, broker_lives=broker_lives),
                 "start",
                 str(setup),
                 *arguments,
@@ -243,7 +245,8 @@ class Started:
                 stream.close()
         self.process.wait()
         for path in set(self.runtime_directories()) & set(dead_runtime_directories()):
-            remove_runtime_directory(path)  # a node that was killed could not do it
+            if not waits_for_heir(path):
+                remove_runtime_directory(path)  # a node that was killed could not do it
 
     def runtime_directories(self) -> list[Path]:
         """Return the runtime directories of the setup's nodes."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import signal
 
 import pytest
@@ -312,3 +313,41 @@ def test_a_process_that_waits_to_be_started_again_is_given_up_when_the_run_ends(
     crew.stopping = True
     assert "not started again as the run ends" in crew.give_up(worker).trouble
     assert worker not in crew.left
+
+
+def test_an_heir_knows_what_the_node_before_it_knew(tmp_path):
+    crew = crew_of(tmp_path, "restart")
+    receiver, sender, worker = (task_of(crew, kind) for kind in ("receive", "send", "worker"))
+    crew.hear(receiver, {"state": "bound", "port": 4711})
+    let_run(crew)
+    crew.hear(worker, {"state": "told", "text": "a row is lost", "number": 1})
+    crew.hear(worker, {"state": "counts", "events": 5})
+    assert isinstance(crew.died(worker, KILLED, "12:00:05"), Restart)
+    crew.hear(sender, {"state": "finished", "sent": 3})
+    assert crew.died(sender, 0) == Gone(finished=True)
+    crew.hear(receiver, {"state": "failed", "error": "no port"})
+    gone = crew.died(receiver, 1)
+    crew.stopping = True
+
+    heir = Crew([*crew.left, sender, receiver])
+    heir.restore(json.loads(json.dumps(crew.to_plain())))
+    assert heir.stopping
+    assert heir.ports == {receiver.name: 4711}
+    assert heir.worker_counts() == crew.worker_counts()
+    assert heir.link_counts() == crew.link_counts()
+    assert [heir.phase(task) for task in (receiver, sender, worker)] == ["failed", "ended", "starting"]
+    assert heir.end_of(receiver) == gone
+    assert heir.end_of(sender) == Gone(finished=True)
+    assert heir.went(worker)
+    heir.hear(worker, {"state": "told", "text": "a row is lost", "number": 1})  # said again to the heir
+    assert heir.died(worker, KILLED).why == crew.died(worker, KILLED).why
+
+
+def test_a_process_whose_node_died_before_it_went_is_started_again_and_that_counts_for_nothing(crew):
+    worker = task_of(crew, "worker")
+    crew.hear(worker, {"state": "ready"})
+    assert crew.deserted(worker) == Restart(0.0, "", "")
+    assert crew.phase(worker) == "starting"
+    assert crew.worker_counts()[worker.name]["restarts"] == 0
+    crew.stopping = True
+    assert crew.deserted(worker) == Gone()

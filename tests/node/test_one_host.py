@@ -272,7 +272,7 @@ def test_an_exporter_that_leaves_early_ends_the_run_and_nothing_is_lost(tmp_path
 
 def test_when_the_node_is_killed_the_record_tells_what_its_processes_did_without_it(tmp_path):
     setup = write_setup(tmp_path, SOURCE="rate: 1000", SAVE="takes_s: 0.005")
-    with Started(setup) as run:
+    with Started(setup, grace_s=1.0) as run:
         run.until("good", 50)
         children = psutil.Process(run.process.pid).children(recursive=True)
         run.process.kill()

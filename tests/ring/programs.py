@@ -25,6 +25,7 @@ from mimocorb_dist.ring import (
 )
 from mimocorb_dist.ring.interface import Pace
 from mimocorb_dist.ring.runtime import RuntimeDirectory
+from mimocorb_dist.ring.seats import take_seat
 from tests.ring.ledger import Ledger
 from tests.ring.rings import FIELD, checked_counter, make_ring, payload, put
 
@@ -491,6 +492,12 @@ def hold_runtime_directory(path: str) -> None:
     """Be a node that does nothing."""
     runtime = RuntimeDirectory(Path(path))
     make_ring(runtime.path)
+    signal.pause()
+
+
+def hold_seat(path: str) -> None:
+    """Be a process of a node that does nothing."""
+    take_seat(Path(path), 20.0)
     signal.pause()
 
 

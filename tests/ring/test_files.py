@@ -18,9 +18,12 @@ from mimocorb_dist.ring.runtime import (
     RuntimeDirectory,
     abandoned_runtime_directories,
     dead_runtime_directories,
+    give_up,
     remove_runtime_directory,
     runtime_directories,
+    waits_for_heir,
 )
+from mimocorb_dist.ring.seats import holder_of, holders_so_far, take_seat
 from tests.ring.rings import FIELD, fill, make_ring
 from tests.support import eventually
 
@@ -189,6 +192,56 @@ def test_directory_of_a_dead_node_stays_while_its_run_lives_on(host: MemberHost,
     assert abandoned_runtime_directories() == paths
     for path in paths:
         remove_runtime_directory(path)
+
+
+def test_directory_of_a_dead_node_stays_while_its_processes_wait_for_an_heir(
+    host: MemberHost, root: Path
+) -> None:
+    path = root / "mimocorb-20260101T120000-aaaaaa-daq"
+    node = host.start("hold_runtime_directory", str(path))
+    eventually(lambda: (path / "raw.ring").exists())
+    process = host.start("hold_seat", str(path / "find.seat"))
+    eventually(lambda: holder_of(path / "find.seat") == process)
+    assert not waits_for_heir(path)
+    host.kill(node)
+    assert waits_for_heir(path)
+    assert abandoned_runtime_directories() == []
+    heir = RuntimeDirectory.inherit(path)
+    assert not waits_for_heir(path)
+    assert not give_up(path), "there is an heir"
+    host.kill(process)
+    assert (holder_of(path / "find.seat"), holders_so_far(path / "find.seat")) == (None, [process])
+    heir.remove()
+
+
+def test_an_heir_comes_too_late_when_one_process_has_given_up(host: MemberHost, root: Path) -> None:
+    path = root / "mimocorb-20260101T120000-aaaaaa-daq"
+    node = host.start("hold_runtime_directory", str(path))
+    eventually(lambda: (path / "raw.ring").exists())
+    process = host.start("hold_seat", str(path / "find.seat"))
+    eventually(lambda: holder_of(path / "find.seat") == process)
+    host.kill(node)
+    assert give_up(path)
+    assert not waits_for_heir(path)
+    with pytest.raises(RingError, match="too late"):
+        RuntimeDirectory.inherit(path)
+    assert abandoned_runtime_directories() == [path]
+    host.kill(process)
+    remove_runtime_directory(path)
+    assert give_up(path), "nobody can take over what has been removed"
+
+
+def test_a_seat_is_held_by_one_process_at_a_time(host: MemberHost, root: Path) -> None:
+    path = root / "find.seat"
+    first = host.start("hold_seat", str(path))
+    eventually(lambda: holder_of(path) == first)
+    second = host.start("hold_seat", str(path))
+    host.kill(first)
+    eventually(lambda: holder_of(path) == second)
+    assert holders_so_far(path) == [first, second]
+    with pytest.raises(RingError, match="at work here already"):
+        take_seat(path, 0.0)
+    host.kill(second)
 
 
 def test_runtime_directory_held_by_a_lock_of_a_stopped_process_is_alive(root: Path) -> None:

@@ -127,3 +127,57 @@ def test_an_endless_line_is_an_error(ends: tuple[LineReader, LineWriter]) -> Non
 def test_the_pipes_do_not_import_zeromq() -> None:
     command = "import sys, mimocorb_dist.wire.pipes; sys.exit('zmq' in sys.modules or 'numpy' in sys.modules)"
     subprocess.run([sys.executable, "-c", command], check=True)
+
+
+class Node:
+    """A node that can die, and what a process has left for its heir."""
+
+    lives = True
+    last_words = ""
+
+    def node_lives(self) -> bool:
+        return self.lives
+
+    def keep_last_words(self, text: str) -> None:
+        self.last_words = text
+
+
+@pytest.fixture
+def status() -> Iterator[tuple[int, Node, StatusPipe]]:
+    """Give a pipe's reading end, a node, and the writing end in a process of that."""
+    reading, writing = os.pipe()
+    node = Node()
+    with StatusPipe(writing, node) as pipe:
+        yield reading, node, pipe
+    os.close(reading)
+
+
+def test_an_heir_hears_again_what_a_process_has_said(status: tuple[int, Node, StatusPipe]) -> None:
+    descriptor, node, pipe = status
+    pipe.send(state="ready")
+    pipe.send(state="told", text="something")
+    pipe.send(state="counts", events=1)
+    assert os.read(descriptor, 10).startswith(b'{"state')  # a node that dies in the middle of a line
+    node.lives = False
+    pipe.send(state="counts", events=2)
+    pipe.send(state="finished", events=3)
+    assert "finished" in node.last_words
+    node.lives = True
+    heir = LineReader(os.dup(descriptor), taken_over=True)
+    assert heir.read_ready() == [], "all that was for the dead node is left out"
+    pipe.repeat()
+    said = heir.read_ready()
+    assert [line["state"] for line in said] == ["ready", "finished", "told"]
+    assert said[-1]["number"] == 1
+    heir.close()
+
+
+def test_a_full_pipe_does_not_hold_up_a_process_whose_node_has_died(
+    status: tuple[int, Node, StatusPipe],
+) -> None:
+    _, node, pipe = status
+    sending = threading.Thread(target=lambda: [pipe.send(state="told", text="x" * 9000) for _ in range(20)])
+    sending.start()
+    node.lives = False
+    sending.join(10.0)
+    assert not sending.is_alive()
