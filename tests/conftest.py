@@ -33,6 +33,10 @@ os.environ.update([MARK.split("=", 1)])
 if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
     os.environ.setdefault("PYTHONPYCACHEPREFIX", str(REPOSITORY / ".pytest_cache" / "bytecode"))
 
+# A node starts its processes like this, too. The start of a process with a pool of threads that nobody uses
+# takes half as much of the processor again.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 
 # How long an example takes tells of the machine, which others may be using, and not of the software.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -60,10 +60,9 @@ class Case:
 
     def run(self, step: int = 0) -> bool:
         """Run the exporter, killed at a step; return whether it ended."""
-        pid = self._host.start(
+        pid, status = self._host.run(
             "export", self.kind, str(self.ring.path), str(self.run_dir), step, str(self.folder / "steps")
         )
-        status = self._host.wait(pid)
         assert status in (0, -signal.SIGKILL)
         self.ring.recover(pid)
         return status == 0

@@ -24,8 +24,15 @@ def directory() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
-@pytest.fixture
-def host() -> Iterator[MemberHost]:
-    """A process that starts readers and writers as processes of their own."""
+@pytest.fixture(scope="session")
+def host_of_all() -> Iterator[MemberHost]:
+    """The host: it has nothing but what it has imported, so that one is enough."""
     with MemberHost() as members:
         yield members
+
+
+@pytest.fixture
+def host(host_of_all: MemberHost) -> Iterator[MemberHost]:
+    """A process that starts readers and writers as processes of their own; none outlives the test."""
+    yield host_of_all
+    host_of_all.tidy()

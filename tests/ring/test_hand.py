@@ -48,8 +48,9 @@ def test_each_event_is_handed_on_once(
         ledger.values[:] = 0
         fill(source, EVENTS)
         try:
-            pid = host.start("scenario", way, str(source.path), str(directory / "ledger"), step, granularity)
-            status = host.wait(pid)
+            pid, status = host.run(
+                "scenario", way, str(source.path), str(directory / "ledger"), step, granularity
+            )
             if step == 0:
                 assert status == 0
                 steps = ledger[TOTAL_STEPS]

@@ -57,8 +57,9 @@ def kill_at_every_step(
         ledger.values[:] = 0
         try:
             prepare(ring)
-            pid = host.start("scenario", name, str(ring.path), str(directory / "ledger"), step, granularity)
-            status = host.wait(pid)
+            pid, status = host.run(
+                "scenario", name, str(ring.path), str(directory / "ledger"), step, granularity
+            )
             if step == 0:
                 assert status == 0
                 steps = ledger[TOTAL_STEPS]
