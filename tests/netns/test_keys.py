@@ -17,19 +17,24 @@ from .test_three_hosts import ADDRESSES, NODE, assert_books, started, statuses
 
 pytestmark = [pytest.mark.netns, pytest.mark.timeout(200)]
 
-STRANGER = '''
-"""Connect to each port of a host, send this and that, and say what came of it.
+RATE = 2000.0
+"""Events per second: enough for links that are always in use, and the strangers still get their turn."""
 
-Arguments: address, own public key, own secret key, public key of the host, ports; without keys "-" for each.
+STRANGER = '''
+"""Connect to each port of some hosts, all at once, send this and that, and say what came of it.
+
+Arguments: own public key, own secret key, and places: address, port, public key of the host, with commas
+between; without keys "-" for each.
 """
 import socket, sys, zmq
+from concurrent.futures import ThreadPoolExecutor
 from mimocorb_dist.wire.messages import encode
 
-address, public, secret, theirs, *ports = sys.argv[1:]
+public, secret, *places = sys.argv[1:]
 SUCCESS = zmq.EVENT_HANDSHAKE_SUCCEEDED
 
 
-def greet(port):
+def greet(address, port):
     with socket.create_connection((address, int(port)), 5) as plain:
         plain.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n" * 100)
         plain.settimeout(0.3)
@@ -40,7 +45,7 @@ def greet(port):
         return len(greeting) > 64  # a greeting of ZeroMQ has 64 bytes, and tells nothing
 
 
-def ask(context, port, kind):
+def ask(context, address, port, theirs, kind):
     with context.socket(kind) as one:
         one.linger = 0
         if kind == zmq.SUB:
@@ -58,12 +63,17 @@ def ask(context, port, kind):
         return "answered" if answered else "let in" if let_in else "nothing"
 
 
-for port in ports:
-    said = ["answered"] if greet(port) else []
+def attempt(place):
+    address, port, theirs = place.split(",")
+    said = ["answered"] if greet(address, port) else []
     with zmq.Context() as context:
         kinds = (zmq.DEALER, zmq.PULL, zmq.SUB) if public == "-" else (zmq.DEALER,)
-        said += [ask(context, port, kind) for kind in kinds]
-    print(port, min(said))
+        said += [ask(context, address, port, theirs, kind) for kind in kinds]
+    return f"{port} {min(said)}"
+
+
+with ThreadPoolExecutor(len(places)) as threads:
+    print(*threads.map(attempt, places), sep="\\n")
 '''
 OBSERVER = """
 def look(io):
@@ -98,7 +108,7 @@ def ports(host: Host) -> list[str]:
 def lab(folder: Path) -> Iterator[dict[str, Host]]:
     """Three hosts with keys, made on one and installed on each, and one that has none."""
     for name in (*NAMES, "stranger"):
-        write_counting(folder / name, ADDRESSES)
+        write_counting(folder / name, ADDRESSES, rate=RATE)
         with (folder / name / "setup.yaml").open("a") as setup:
             setup.write("  look: {node: storage, file: functions.py, function: look, observes: [raw]}\n")
         with (folder / name / "functions.py").open("a") as functions:
@@ -120,17 +130,18 @@ def own_keys(folder: Path) -> list[str]:
 
 def tried(hosts: dict[str, Host], folder: Path, keys: bool = True) -> dict[str, str]:
     """Let the stranger try each port of each host, with or without its key; return what came of it."""
-    outcome: dict[str, str] = {}
-    for name in NAMES:
-        own = own_keys(folder / "stranger") if keys else ["-", "-"]
-        theirs = own_keys(folder / name)[0] if keys else "-"
-        command = (NODE[0], folder / "stranger.py", hosts[name].address, *own, theirs, *ports(hosts[name]))
-        done = subprocess.run(
-            hosts["stranger"].command(*command), capture_output=True, text=True, timeout=60, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        outcome |= {line.split(" ", 1)[0]: line.split(" ", 1)[1] for line in done.stdout.splitlines()}
-    return outcome
+    own = own_keys(folder / "stranger") if keys else ["-", "-"]
+    places = [
+        f"{hosts[name].address},{port},{own_keys(folder / name)[0] if keys else '-'}"
+        for name in NAMES
+        for port in ports(hosts[name])
+    ]
+    command = (NODE[0], folder / "stranger.py", *own, *places)
+    done = subprocess.run(
+        hosts["stranger"].command(*command), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(line.split(" ", 1) for line in done.stdout.splitlines())
 
 
 def only_nodes(hosts: dict[str, Host]) -> dict[str, Host]:
