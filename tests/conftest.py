@@ -43,6 +43,11 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Tests of runs wait as much as they compute: one process more than there are cores."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
 @dataclass(frozen=True)
 class Holdings:
     """What belongs to this test session at one moment."""

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-fork = multiprocessing.get_context("fork")
+# Not by fork: other tests have left threads of their libraries in this process, and perhaps a lock of theirs.
+spawn = multiprocessing.get_context("spawn")
 WAVES = [("chA", "f4"), ("chB", "f4")]
 STATE = (
     "Running", 12.3, 4711, 0.05,
@@ -70,8 +71,8 @@ def test_waveforms_and_histograms_appear_and_go_with_the_run(display: str, tmp_p
     with buffer_of(WAVES, 100) as buffer:
         observed, source, sink = buffer.new_observer(), buffer.new_reader_group(), buffer.new_writer()
         processes = [
-            fork.Process(target=show_waves, args=(observed, str(tmp_path))),
-            fork.Process(target=show_histograms, args=(source, str(tmp_path))),
+            spawn.Process(target=show_waves, args=(observed, str(tmp_path))),
+            spawn.Process(target=show_histograms, args=(source, str(tmp_path))),
         ]
         for process in processes:
             process.start()
@@ -89,7 +90,7 @@ def test_waveforms_and_histograms_appear_and_go_with_the_run(display: str, tmp_p
 def test_who_closes_the_histograms_does_not_end_the_reader(display: str, tmp_path: Path) -> None:
     with buffer_of(WAVES, 100) as buffer:
         source, sink = buffer.new_reader_group(), buffer.new_writer()
-        process = fork.Process(target=show_histograms, args=(source, str(tmp_path)))
+        process = spawn.Process(target=show_histograms, args=(source, str(tmp_path)))
         process.start()
         fill(sink, random_events(WAVES, 5, 100))
         eventually(lambda: '"Histograms"' in windows_on(display), 30)
@@ -106,10 +107,14 @@ def test_who_closes_the_histograms_does_not_end_the_reader(display: str, tmp_pat
 
 def in_a_process(test: Callable[[tk.Tk], None]) -> None:
     """Do something with a window in a process of its own: remains of Tk do no good to others."""
-    process = fork.Process(target=lambda: test(tk.Tk()))
+    process = spawn.Process(target=_with_window, args=(test,))
     process.start()
     process.join(30)
     assert process.exitcode == 0
+
+
+def _with_window(test: Callable[[tk.Tk], None]) -> None:
+    test(tk.Tk())
 
 
 def buttons(widget: Any) -> dict[str, tk.Button]:
@@ -165,9 +170,9 @@ def test_messages_rates_and_fill_levels_are_shown(display: str) -> None:
 
 
 def test_a_script_starts_the_window_as_before(display: str) -> None:
-    commands, messages, states = fork.Queue(5), fork.Queue(5), fork.Queue(1)
+    commands, messages, states = spawn.Queue(5), spawn.Queue(5), spawn.Queue(1)
     arguments = (commands, messages, states, ["RB_1", "RB_2"], 4500.0, 1000.0)
-    process = fork.Process(target=bufferinfoGUI, args=arguments)
+    process = spawn.Process(target=bufferinfoGUI, args=arguments)
     process.start()
     states.put(STATE)
     eventually(lambda: '"Buffer Information"' in windows_on(display), 30)
