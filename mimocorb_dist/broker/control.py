@@ -7,35 +7,39 @@ which are taken with `take_effects`.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from mimocorb_dist.errors import RefusedError
+from mimocorb_dist.runs.neighbours import caught_up
 
-from .effects import Effect, MakeRun, Notice, Over, Push
-from .limits import event_limits, have_ended
-from .pauses import Pauses
+from .course import Course
+from .effects import MakeRun, Over
+from .limits import event_limits, has_ended_a_link, have_ended
 from .registration import Registration, addresses, differences
+from .returns import Returns
 from .silence import GONE_S, QUIET_S, SILENCE_S, Silence
-from .state import TRANSITIONS, State
+from .state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from mimocorb_dist.topology import Plan, Worker
 
 _HOLDING_STATES = (State.READY, State.RUNNING, State.PAUSED)
 COMMANDS = ("pause", "resume", "stop", "abort")
+RETURNED = (
+    "what it had taken and not confirmed was given out again, so events may come twice that it had passed on"
+)
 STOPPED_EARLY = "stopped before it began"
 
-_PLAIN: tuple[str, ...] = ("begun", "aborted", "reasons", "_ready", "_stage", "_made", "_has_run")
+_PLAIN: tuple[str, ...] = ("begun", "aborted", "reasons", "flaws", "_ready", "_stage", "_made", "_has_run")
 _PLAIN += ("_holding", "_hurried", "_told_hurry", "_max_time_s")
-_SETS = ("lost_nodes", "_started", "_closed")
+_SETS = ("lost_nodes", "missed_nodes", "_started", "_closed")
 _MOVING = ("reports", "_running_s", "_looked_s")
 """What outlives the process that this runs in; what is in the last line changes all the time."""
 
 
-class RunControl:
+class RunControl(Course):
     """The state of one run.
 
     Parameters
@@ -51,23 +55,10 @@ class RunControl:
 
     Attributes
     ----------
-    state
-        See `State`.
-    registrations
-        The nodes that are here.
     reports
-        The last report of each node.
-    reasons
-        What went wrong, one text each.
-    begun
-        Whether processes have been let go; what goes wrong before is a mistake in the setup or its
-        surroundings.
-    aborted
-        Whether the run was ended at once.
-    lost_nodes
-        Nodes that vanished.
-    pauses
-        Why the run is paused.
+        The last report of each node, with the books of its earlier lives.
+    returns
+        Nodes that come back.
     """
 
     def __init__(
@@ -77,25 +68,17 @@ class RunControl:
         epoch_s: float = 0.0,
         grace_s: float = 0.0,
     ) -> None:
-        self._plan = plan
-        self._epoch_s = epoch_s
+        super().__init__(plan, epoch_s)
         self._silence = Silence(silence_s, grace_s)
         self._hurried = False
         self._rules = plan.topology.rules
-        self.state = State.WAITING
-        self.registrations: dict[str, Registration] = {}
         self.reports: dict[str, Mapping[str, Any]] = {}
-        self.reasons: list[str] = []
-        self.begun = False
-        self.aborted = False
-        self.lost_nodes: set[str] = set()
-        self._effects: list[Effect] = []
-        self._made = self._has_run = False
+        self.returns = Returns(plan, self._push)
+        self._made = False
+        self._has_run: tuple[str, str] | None = None
         self._ready: dict[str, Mapping[str, int]] = {}
         self._stage = -1
         self._started: set[str] = set()
-        self._closed: set[str] = set()
-        self.pauses = Pauses(self._label)
         self._holding = False
         self._looked_s: float | None = None
         self._running_s = 0.0
@@ -104,32 +87,10 @@ class RunControl:
 
     # What the surroundings ask.
 
-    def take_effects(self) -> list[Effect]:
-        """Return what is to be done, in order; each effect once."""
-        effects, self._effects = self._effects, []
-        return effects
-
-    @property
-    def over(self) -> bool:
-        """Whether the run has ended."""
-        return self.state in (State.FINISHED, State.FAILED)
-
     @property
     def ending(self) -> bool:
         """Whether the run ends, or has ended, and nobody keeps it from that."""
         return self.over or (self.state is State.DRAINING and not self.silent)
-
-    @property
-    def present(self) -> list[str]:
-        """Names of the nodes that are here, in the order of the setup."""
-        return [
-            node for node in self._plan.nodes if node in self.registrations and node not in self.lost_nodes
-        ]
-
-    @property
-    def missing(self) -> list[str]:
-        """Names of the nodes that have not come yet."""
-        return [node for node in self._plan.nodes if node not in self.registrations]
 
     @property
     def silent(self) -> list[str]:
@@ -137,26 +98,19 @@ class RunControl:
         return [node for node in self.present if node in self._silence.quiet]
 
     @property
-    def closed(self) -> frozenset[str]:
-        """Names of the nodes whose processes have all ended: their last report is final."""
-        return frozenset(self._closed)
-
-    @property
     def held(self) -> Mapping[str, str]:
         """Nodes whose disk lets importers wait, and why."""
         return {} if self.over or self.state is State.DRAINING else self.pauses.full
 
-    @property
-    def exit_status(self) -> int:
-        """Exit status of the nodes: 0 well, 1 failed, 2 failed before anything began."""
-        if self.state is State.FINISHED:
-            return 0
-        return 1 if self.begun or self.aborted else 2
-
     # What nodes say.
 
-    def register(self, registration: Registration, now_s: float) -> None:
+    def register(self, registration: Registration, now_s: float) -> bool:
         """Take in a node.
+
+        Returns
+        -------
+        bool
+            False if that cannot be decided yet: it will ask again.
 
         Raises
         ------
@@ -167,7 +121,12 @@ class RunControl:
         if node not in self._plan.nodes:
             known = ", ".join(self._plan.nodes)
             raise RefusedError(f"the setup of this run has no node {node}; its nodes are {known}")
-        if node in self.registrations:
+        if node in self.registrations and self._may_return(node):
+            is_gone: bool | None = node in self.lost_nodes or self._silence.is_dead(node)
+            is_gone = is_gone or self.returns.is_gone(node, self._silence.heard_s(node), now_s)
+            if is_gone is not False:
+                return bool(is_gone) and self._take_back(registration, now_s)
+        if node in self.registrations and node not in self.lost_nodes:
             there = self.registrations[node]
             raise RefusedError(
                 f"two nodes of the name {node}: process {there.pid} on {there.host} is here already; "
@@ -187,6 +146,7 @@ class RunControl:
             self._fail_at_once(dict.fromkeys(found))
         elif not self.missing:
             self._check_limits()
+        return True
 
     def heard(self, node: str, now_s: float) -> None:
         """Note that a node lives."""
@@ -215,9 +175,17 @@ class RunControl:
         """Note that all processes of a node are ready; `ports` tells where its link receivers listen."""
         self._ready[node] = ports
         self._go_on()
+        self.returns.is_ready(node, node, self.registrations, self._ready)
+
+    def node_renewed(self, node: str, returned: str, ports: Mapping[str, int]) -> None:
+        """Note that a node has made its ends of the links anew with one that comes back."""
+        self._ready[node] = ports
+        self.returns.is_ready(node, returned, self.registrations, self._ready)
 
     def node_started(self, node: str, stage: int) -> None:
         """Note that a node's processes of a stage run."""
+        if self.returns.has_started(node, stage, self._stages):
+            self._notice(f"node {node} is back in the run")
         if stage == self._stage:
             self._started.add(node)
             self._go_on()
@@ -225,7 +193,7 @@ class RunControl:
     def report(self, node: str, report: Mapping[str, Any], now_s: float) -> None:
         """Note a node's counts."""
         self.heard(node, now_s)
-        self.reports[node] = report
+        self.reports[node] = self.returns.total(node, report)
         self._look_at_disk(node, report.get("disk", {}))
         if report.get("held") is (not self._holding) and self.state in _HOLDING_STATES:
             self._push(node, "hold" if self._holding else "release")  # one of the two was started again
@@ -270,7 +238,7 @@ class RunControl:
 
     def node_closed(self, node: str, report: Mapping[str, Any]) -> None:
         """Note that all processes of a node have ended; `report` holds its final books."""
-        self.reports[node] = report
+        self.reports[node] = self.returns.total(node, report)
         self._closed.add(node)
         self._look_at_disk(node, {})
         if self.state in (State.RUNNING, State.PAUSED) and len(self._closed) == len(self.present):
@@ -316,25 +284,33 @@ class RunControl:
             return
         self.lost_nodes.add(node)
         self._look_at_disk(node, {})
-        self.reasons.append(f"node {node} {what}")
-        self._notice(self.reasons[-1])
+        goes_on = self.begun and self._plan.can_do_without(node, self.present)
+        goes_on = goes_on and self.state in (State.RUNNING, State.PAUSED)
+        (self.flaws if goes_on else self.reasons).append(f"node {node} {what}")
+        self._notice(f"node {node} {what}")
+        if not goes_on:
+            self.missed_nodes.add(node)
         if not self.begun:
             self._fail_at_once([])
             return
         for other in self.present:
             self._push(other, "node_lost", lost=node)
-        self._drain("the run ends in good order without it")
+        self.returns.lost(node, self.registrations, self._ready)
+        if goes_on:
+            self._notice(
+                f"other nodes have the workers of node {node}, and go on without it until it is back"
+            )
+        else:
+            self._drain("the run ends in good order without it")
         self._end_if_closed()
 
     # What the surroundings say.
 
     def run_made(self, run_id: str, name: str) -> None:
         """Note that the run has its directory; nodes can make their rings."""
-        self._has_run = True
-        limits = event_limits(self._plan, self._plan.topology.counted, self._limit("max_events"))
-        keys = {node: registration.key for node, registration in self.registrations.items()}
+        self._has_run = (run_id, name)
         for node in self.present:
-            self._push(node, "prepare", run_id=run_id, name=name, limits=limits[node], keys=keys)
+            self._prepare(node)
 
     def cannot_make_run(self, reason: str) -> None:
         """Note that the run cannot get its directory."""
@@ -419,6 +395,7 @@ class RunControl:
             "state": str(self.state),
             "pauses": self.pauses.to_plain(),
         }
+        kept["returns"] = self.returns.to_plain()
         kept["registrations"] = {name: node.to_plain() for name, node in self.registrations.items()}
         return kept, {name: getattr(self, name) for name in _MOVING}
 
@@ -432,6 +409,7 @@ class RunControl:
             setattr(self, name, moving[name])
         self.state = State(kept["state"])
         self.pauses.recall(kept["pauses"])
+        self.returns.recall(kept["returns"])
         self.registrations = {name: Registration(**node) for name, node in kept["registrations"].items()}
         for node in self.registrations:
             self._silence.heard(node, now_s)
@@ -441,6 +419,50 @@ class RunControl:
             self._effects.append(MakeRun())
 
     # Inside.
+
+    def _prepare(self, node: str, was: int = 0) -> None:
+        """Let a node make its rings and processes; `was` is the process that it is the return of."""
+        assert self._has_run is not None
+        run_id, name = self._has_run
+        limits = event_limits(self._plan, self._plan.topology.counted, self._limit("max_events"))[node]
+        rings = self.reports.get(node, {}).get("rings", {})
+        left = {ring: max(0, count - rings.get(ring, {}).get("written", 0)) for ring, count in limits.items()}
+        keys = {name: registration.key for name, registration in self.registrations.items()}
+        lives = dict(self.returns.lives)
+        self._push(node, "prepare", run_id=run_id, name=name, limits=left, keys=keys, lives=lives, was=was)
+
+    def _may_return(self, node: str) -> bool:
+        return self.state in (State.RUNNING, State.PAUSED) and node not in self._closed
+
+    def _take_back(self, registration: Registration, now_s: float) -> bool:
+        """Let a node whose host has died begin its part anew."""
+        node, before = registration.node, self.registrations[registration.node]
+        others = [self.registrations[other] for other in self.present if other != node]
+        if found := dict.fromkeys(text for other in others for text in differences(other, registration)):
+            raise RefusedError("; ".join(found))
+        if has_ended_a_link(self._plan, self.reports, node):
+            raise RefusedError(f"node {node} comes too late: what was left of it has ended its streams")
+        self.registrations[node] = replace(registration, restarts=before.restarts + 1)
+        gone = frozenset({node})
+        known = caught_up(self._plan, self.reports, gone).get(node, {})
+        self.reports[node] = known
+        what = (
+            f"node {node} lost all that it held (process {before.pid} on {before.host}, last word at "
+            f"{self._time(self._silence.heard_s(node))}), and came back at {self._time(now_s)}"
+        )
+        self.flaws.append(f"{what}; {RETURNED}")
+        self._notice(what)
+        self.lost_nodes.discard(node)
+        self.missed_nodes.discard(node)
+        self._silence.heard(node, now_s)
+        self._push(node, "registered", missing=[])
+        self.returns.begin(node, [other.node for other in others], self.reports[node])
+        self._prepare(node, was=before.pid)
+        for scope in self.pauses.wanted:
+            self._push(node, "pause", scope=scope)
+        if self._holding:
+            self._push(node, "hold")
+        return True
 
     def _pause_or_resume(self, name: str, scope: str) -> str:
         if self.state not in (State.RUNNING, State.PAUSED):
@@ -542,57 +564,3 @@ class RunControl:
     def _has_ended(self, concerns: Callable[[Worker], bool]) -> bool:
         """Tell whether there are workers of a kind, and all their processes have ended."""
         return have_ended(self._plan, self.reports, self.lost_nodes, concerns)
-
-    def _drain(self, why: str) -> None:
-        if self.state is State.DRAINING or self.over:
-            return
-        self._notice(f"{why}; draining")
-        if self.pauses:
-            for node in self.present:
-                self._push(node, "resume", scope="rest")
-        self._change(State.DRAINING)
-        self._push_all("stop")
-
-    def _fail_at_once(self, reasons: Iterable[str]) -> None:
-        """End everything without draining: nothing has begun, or nothing can go on."""
-        for reason in reasons:
-            if reason not in self.reasons:
-                self.reasons.append(reason)
-                self._notice(reason)
-        self._push_all("abort")
-        if self.begun:
-            if self.state is not State.DRAINING:
-                self._change(State.DRAINING)
-            self._end_if_closed()
-        else:
-            self._change(State.FAILED)
-            self._effects.append(Over())
-
-    def _end_if_closed(self) -> None:
-        if self.state is State.DRAINING and self._closed >= set(self.present):
-            self._change(State.FAILED if self.reasons else State.FINISHED)
-            self._effects.append(Over())
-
-    def _change(self, state: State) -> None:
-        if state not in TRANSITIONS[self.state]:
-            raise AssertionError(f"run control: no way from {self.state} to {state}")
-        self.state = state
-
-    def _time(self, now_s: float) -> str:
-        return f"{datetime.fromtimestamp(self._epoch_s + now_s):%H:%M:%S}"
-
-    def _label(self, node: str) -> str:
-        return f"node {node}: " if len(self._plan.nodes) > 1 else ""
-
-    def _still_missing(self) -> str:
-        return f"; waiting for {', '.join(self.missing)}" if self.missing else ""
-
-    def _notice(self, text: str, but_at: str = "") -> None:
-        self._effects.append(Notice(text, but_at))
-
-    def _push(self, node: str, kind: str, **fields: Any) -> None:
-        self._effects.append(Push(node, kind, fields))
-
-    def _push_all(self, kind: str) -> None:
-        for node in self.present:
-            self._push(node, kind)

@@ -90,3 +90,13 @@ def have_ended(
             if any(counts.get(worker.name, {}).get("alive", 1) for worker in here):
                 return False
     return found
+
+
+def has_ended_a_link(plan: Plan, reports: Mapping[str, Mapping[str, Any]], node: str) -> bool:
+    """Tell whether any link of a node is through with its events, as the other end knows."""
+    for link in plan.links:
+        if node in (link.from_node, link.to_node):
+            other = link.from_node if node == link.to_node else link.to_node
+            if reports.get(other, {}).get("links", {}).get(link.name, {}).get("final"):
+                return True
+    return False

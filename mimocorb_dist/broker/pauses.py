@@ -48,6 +48,11 @@ class Pauses:
         return bool(self._wanted or self.full)
 
     @property
+    def wanted(self) -> list[str]:
+        """What the user wants to be paused: ``roots``, ``rest``."""
+        return sorted(self._wanted)
+
+    @property
     def text(self) -> str:
         """What is paused, and for lack of which room, in brackets; empty if nothing is."""
         scopes = {"": "", "roots": "root buffers", "rest": "all but root buffers"}
@@ -58,7 +63,7 @@ class Pauses:
     def to_plain(self) -> dict[str, Any]:
         """Return all that is to be remembered, as plain values."""
         told = {"full": self.full, "little": self.little, "told_bytes": self._told_bytes}
-        return {"wanted": sorted(self._wanted), **told}
+        return {"wanted": self.wanted, **told}
 
     def recall(self, plain: Mapping[str, Any]) -> None:
         """Go on where `to_plain` was written."""

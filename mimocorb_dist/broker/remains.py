@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from mimocorb_dist.errors import RingError
 from mimocorb_dist.ring import Ring
 from mimocorb_dist.ring.layout import MAX_MEMBERS, MEMBER_WORDS, Member, Role
-from mimocorb_dist.ring.runtime import PREFIX, dead_runtime_directories, runtime_root
+from mimocorb_dist.ring.runtime import dead_runtime_directories, runtime_name, runtime_root
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
     from pathlib import Path
 
     from mimocorb_dist.topology import NodePlan
@@ -19,9 +19,9 @@ PATIENCE_S = 5.0
 """How long processes without a node may handle no event before they are not waited for any more."""
 
 
-def directory_of(run_id: str, node: str) -> Path:
-    """Return the runtime directory of a node, if it is on this machine."""
-    return runtime_root() / f"{PREFIX}{run_id}-{node}"
+def directory_of(run_id: str, node: str, life: int) -> Path:
+    """Return the runtime directory of a node on this machine; `life`: how often it has come back."""
+    return runtime_root() / runtime_name(run_id, node, life)
 
 
 class Deaths:
@@ -35,18 +35,21 @@ class Deaths:
 
     def __init__(self, run_id: str) -> None:
         self._run_id = run_id
-        self._seen: set[str] = set()
+        self._seen: set[Path] = set()
 
-    def look(self, nodes: Iterable[str]) -> dict[str, bool]:
-        """Return those nodes whose process has ended, and whether in order: without leaving its directory."""
+    def look(self, nodes: Mapping[str, int]) -> dict[str, bool]:
+        """Return those nodes whose process has ended, and whether in order: without leaving its directory.
+
+        `nodes`: how often each has come back.
+        """
         dead, ended = set(dead_runtime_directories()), {}
-        for node in nodes:
-            directory = directory_of(self._run_id, node)
+        for node, life in nodes.items():
+            directory = directory_of(self._run_id, node, life)
             if directory in dead:
                 ended[node] = False
             elif directory.exists():
-                self._seen.add(node)
-            elif node in self._seen:
+                self._seen.add(directory)
+            elif directory in self._seen:
                 ended[node] = True
         return ended
 
@@ -63,12 +66,14 @@ class Remains:
         Id of the run.
     plan
         The node's plan.
+    life
+        How often it has come back.
     now_s
         Monotonic time in s.
     """
 
-    def __init__(self, run_id: str, plan: NodePlan, now_s: float) -> None:
-        directory = directory_of(run_id, plan.node.name)
+    def __init__(self, run_id: str, plan: NodePlan, life: int, now_s: float) -> None:
+        directory = directory_of(run_id, plan.node.name, life)
         self._rings: dict[str, Ring] = {}
         self._complete = True
         for ring in plan.rings:

@@ -134,7 +134,8 @@ class Broker:
                 self._farewells = set()  # the other nodes go on waiting, for another broker
         if now_s >= self._next_deaths_s:
             self._next_deaths_s = now_s + DEATHS_S
-            for node, in_order in self._deaths.look(self._control.present).items():
+            present = {node: self._control.returns.lives[node] for node in self._control.present}
+            for node, in_order in self._deaths.look(present).items():
                 self._control.node_died(node, now_s, for_good=in_order, in_order=in_order)
         self._control.tick(now_s)
         self._note_incidents()
@@ -150,13 +151,15 @@ class Broker:
 
     def _see_to_remains(self, now_s: float) -> None:
         """Keep the books of rings whose node has died, and end the run when all is over."""
-        for node in self._control.lost_nodes - set(self._remains):
-            self._remains[node] = Remains(self._run_id, self._plan.nodes[node], now_s)
+        lost, lives = self._control.lost_nodes, self._control.returns.lives
+        self._remains = {node: remains for node, remains in self._remains.items() if node in lost}
+        for node in lost - set(self._remains):
+            self._remains[node] = Remains(self._run_id, self._plan.nodes[node], lives[node], now_s)
         for node, remains in self._remains.items():
             remains.look(now_s)
             before = self._control.reports.get(node, {})
-            rings = {**before.get("rings", {}), **remains.statistics()}
-            self._control.reports[node] = {**before, "rings": rings}
+            rings = self._control.returns.total(node, {"rings": remains.statistics()})["rings"]
+            self._control.reports[node] = {**before, "rings": {**before.get("rings", {}), **rings}}
         if self._over and self._farewells is None and all(left.over for left in self._remains.values()):
             self._end()
 
@@ -184,7 +187,7 @@ class Broker:
         if self._post.is_node(registration.node, request.peer):
             return  # said again, for the first time was not answered soon enough
         try:
-            self._control.register(registration, time.monotonic())
+            is_taken = self._control.register(registration, time.monotonic())
         except RefusedError as error:
             self._post.push(request.peer, "rejected", reason=str(error))
             self._complaints.add(f"refused: {error}")
@@ -192,6 +195,8 @@ class Broker:
                 self._farewells.remove(registration.node)
                 self._read_s = time.monotonic() + READ_S
             return
+        if not is_taken:
+            return  # it will ask again
         self._post.admit(registration.node, request.peer)
         offset_s = registration.clock_s - time.time()
         if abs(offset_s) > 1.0:
@@ -226,6 +231,9 @@ class Broker:
                 fatal=message.field("fatal", bool),
                 link=message.field("link", str),
             )
+        elif message.kind == "renewed":
+            returned = message.field("returned", str)
+            self._control.node_renewed(node, returned, message.field("ports", dict))
         elif message.kind == "returned":
             self._note_return(node, message.field("pid", int), now_s)
         elif message.kind == "closed":
@@ -343,8 +351,10 @@ class Broker:
             run_id=self._run_id,
             started=self._started,
             reasons=tuple(control.reasons),
-            aborted=control.aborted or (control.begun and bool(control.lost_nodes)),
+            flaws=tuple(control.flaws),
+            aborted=control.aborted or (control.begun and bool(control.missed_nodes)),
             lost_nodes=frozenset(control.lost_nodes),
+            returned_nodes=frozenset(control.returns.lives),
             closed_nodes=control.closed,
             settled_nodes=frozenset(node for node, left in self._remains.items() if left.settled),
             nodes={node: registration.facts() for node, registration in control.registrations.items()},

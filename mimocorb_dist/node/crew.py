@@ -108,8 +108,11 @@ class _Member:
     tells: int = 0
     trouble: str | None = None
     counts: dict[str, Any] = field(default_factory=dict)
+    past: dict[str, int] = field(default_factory=dict)
 
 
+_ADDED = ("sent", "acknowledged", "resent", "reconnects", "bytes", "received", "dropped")
+"""What ends of links count."""
 _NOTED = [each for each in fields(_Member) if each.name != "task"]
 
 
@@ -183,12 +186,24 @@ class Crew:
         self._members[task].phase = Phase.GOING
         self._members[task].went = True
 
+    def renew(self, task: Task) -> None:
+        """Begin an end of a link anew; what those before it have counted is added to what it counts."""
+        before = self._members[task]
+        member = self._members[task] = _Member(task, went=before.went)
+        member.past = _total(before)
+
     def dismiss(self, task: Task) -> None:
         """Note that a process is being killed because nobody needs it any more."""
         self._members[task].dismissed = True
 
     def died(
-        self, task: Task, exit_code: int, time: str = "", traces: Traces | None = None
+        self,
+        task: Task,
+        exit_code: int,
+        time: str = "",
+        traces: Traces | None = None,
+        *,
+        with_host: bool = False,
     ) -> Restart | Gone:
         """Say what the end of a process means.
 
@@ -202,16 +217,21 @@ class Crew:
             Time of the day when it was noticed, for people.
         traces
             What its rings tell of it. What it says itself comes once a second only.
+        with_host
+            Whether all processes have died at once: then importers are started again, too.
         """
         member = self._members[task]
         if traces is not None and traces.done:
             member.barren_deaths = member.idle_deaths = 0
-        meaning = self._meaning(member, exit_code, time, idle=traces is not None and not traces.in_hand)
+        idle = with_host or (traces is not None and not traces.in_hand)
+        meaning = self._meaning(member, exit_code, time, idle=idle, with_host=with_host)
         if isinstance(meaning, Gone):
             member.trouble = meaning.trouble
         return meaning
 
-    def _meaning(self, member: _Member, exit_code: int, time: str, *, idle: bool) -> Restart | Gone:
+    def _meaning(
+        self, member: _Member, exit_code: int, time: str, *, idle: bool, with_host: bool
+    ) -> Restart | Gone:
         task = member.task
         if member.said_finished and exit_code <= 0:  # a signal after its last word undoes nothing
             member.phase = Phase.ENDED
@@ -223,7 +243,7 @@ class Crew:
             member.phase = Phase.ENDED
             return Gone()
         if exit_code < 0:
-            return self._killed(member, -exit_code, time, idle=idle)
+            return self._killed(member, -exit_code, time, idle=idle, with_host=with_host)
         if member.failure is None:
             member.failure = f"it ended with status {exit_code} without a word"
         self._errors[task.name] += 1
@@ -333,7 +353,9 @@ class Crew:
             member.events = 0
         member.failure, member.traceback = None, ""
 
-    def _killed(self, member: _Member, number: int, time: str, *, idle: bool) -> Restart | Gone:
+    def _killed(
+        self, member: _Member, number: int, time: str, *, idle: bool, with_host: bool
+    ) -> Restart | Gone:
         """A process that was killed is started again if no event is lost or doubled by that."""
         task = member.task
         what = f"was killed ({signal_name(number)})"
@@ -344,7 +366,7 @@ class Crew:
             member.barren_deaths += 1
         deaths = member.idle_deaths + member.barren_deaths
         has_hope = member.barren_deaths < MAX_BARREN_DEATHS and member.idle_deaths < MAX_IDLE_DEATHS
-        can_restart = member.went and not task.is_importer
+        can_restart = member.went and (with_host or not task.is_importer)
         if can_restart and has_hope and self._restarts[task.name] < MAX_RESTARTS:
             self._ends[task.name].add(task.label, what, time)
             self._begin_again(member)
@@ -465,6 +487,7 @@ class Crew:
         return {
             task.name: {
                 **member.counts,
+                **_total(member),
                 "final": member.said_finished,
                 "restarts": self._restarts[task.name],
                 "ends": self._ends[task.name].told(),
@@ -472,6 +495,12 @@ class Crew:
             for task, member in self._members.items()
             if task.kind in ("send", "receive")
         }
+
+
+def _total(member: _Member) -> dict[str, int]:
+    """Return what an end of a link, and those before it that it knows nothing of, have counted."""
+    past, now = member.past, member.counts
+    return {name: past.get(name, 0) + now.get(name, 0) for name in _ADDED if name in past or name in now}
 
 
 def signal_name(number: int) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class WorkEvents(Protocol):
@@ -13,6 +16,9 @@ class WorkEvents(Protocol):
 
     def stage_runs(self, stage: int) -> None:
         """All processes of a stage run."""
+
+    def renewed(self, other: str, ports: Mapping[str, int]) -> None:
+        """All ends of links with a node that comes back have been made anew; receivers listen on `ports`."""
 
     def trouble(self, text: str, *, fatal: bool = False, link: str = "") -> None:
         """Something went wrong for good; `link` is the link whose end on this node is gone."""

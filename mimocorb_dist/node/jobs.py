@@ -35,8 +35,10 @@ class Jobs:
         Name of this node.
     address
         Host name or address on which link receivers of this node listen.
-    run_id, run_dir
+    run_id
         The run.
+    run_dir
+        Where workers write their files.
     runtime
         The node's runtime directory.
     rings
@@ -45,6 +47,8 @@ class Jobs:
         How this node is protected.
     public_keys
         Public key of each node, where the run is protected by keys.
+    lives
+        Node -> how often it has come back to the run: the links of each life are others.
     """
 
     topology: Topology
@@ -56,6 +60,7 @@ class Jobs:
     rings: RingSet
     security: Security = None
     public_keys: Mapping[str, str] = field(default_factory=dict)
+    lives: Mapping[str, int] = field(default_factory=dict)
 
     def path(self, task: Task) -> Path:
         """Return the path of the job file of a task."""
@@ -129,8 +134,9 @@ class Jobs:
     def _link_job(self, task: Task, plan: LinkPlan | ViewPlan) -> LinkJob:
         sends = task.kind in ("send", "view-send")
         towards = towards_receiver if sends else towards_sender
+        lives = [self.lives.get(end, 0) for end in (plan.from_node, plan.to_node)]
         return LinkJob(
-            run_id=self.run_id,
+            run_id=f"{self.run_id}/{lives[0]}.{lives[1]}" if any(lives) else self.run_id,
             node=self.node,
             link=plan.name,
             kind=task.kind,  # type: ignore[arg-type]  # a worker's task has another plan

@@ -79,7 +79,7 @@ def run(options: StartOptions) -> Outcome:
     towards = towards_broker(security, topology, names)
     check_target(topology.target_directory)
     left_behind = {} if options.setup_text is not None else _left_behind(topology, names)
-    for path in abandoned_runtime_directories():
+    for path in set(abandoned_runtime_directories()) - set(left_behind.values()):
         remove_runtime_directory(path)
     the_plan = plan(topology)
     new = [name for name in names if name not in left_behind]
@@ -90,7 +90,8 @@ def run(options: StartOptions) -> Outcome:
 
 def _left_behind(topology: Topology, names: list[str]) -> dict[str, Path]:
     """Return the runtime directories of those nodes that have died and whose processes wait for an heir."""
-    found = {name: find_inheritance(topology, name) for name in names}
+    with_others = topology.on_network and len(names) < len(topology.nodes)
+    found = {name: find_inheritance(topology, name, with_others=with_others) for name in names}
     return {name: directory for name, directory in found.items() if directory is not None}
 
 

@@ -5,18 +5,29 @@ Notes are written before they are acted on. What is done twice by that does no h
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mimocorb_dist.errors import RingError, RunError, SetupError
 from mimocorb_dist.ring.lifeline import can_be_inherited
-from mimocorb_dist.ring.runtime import RuntimeDirectory, runtime_directories, waits_for_heir
+from mimocorb_dist.ring.runtime import (
+    RuntimeDirectory,
+    is_dead,
+    remove_runtime_directory,
+    runtime_directories,
+    runtime_name,
+    runtime_root,
+    waits_for_heir,
+    was_given_up,
+)
 from mimocorb_dist.ring.seats import holder_of, holders_so_far, seat_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -26,6 +37,8 @@ if TYPE_CHECKING:
     from .options import StartOptions
 
 _NAME = "notes.json"
+AWAITED_S = 120.0
+"""How long after its last sign of life a host whose processes have all died goes on where it stood."""
 
 
 class Notes:
@@ -64,6 +77,21 @@ class Notes:
                 f"{path}: cannot be written ({error.strerror}), so nobody can take over if this node dies; "
                 "free shared memory before the next run"
             )
+
+    def touch(self) -> None:
+        """Leave a sign of life."""
+        if self._path is not None:
+            with contextlib.suppress(OSError):  # what cannot be read cannot be taken over either
+                os.utime(self._path)
+
+
+def _has_just_died(directory: Path) -> bool:
+    """Tell whether all that worked in a directory has died, not long ago."""
+    try:
+        age_s = time.time() - (directory / _NAME).stat().st_mtime
+    except OSError:
+        return False
+    return 0 <= age_s < AWAITED_S and is_dead(directory) and not was_given_up(directory)
 
 
 def read_notes(directory: Path) -> dict[str, Any]:
@@ -106,7 +134,23 @@ class Found:
 
     def all_dead(self, *, lives: bool) -> list[int]:
         """Return all that are dead, given whether the one at work still lives."""
-        return self.dead if lives or self.holder is None else [*self.dead, self.holder]
+        return list(self.dead) if lives or self.holder is None else [*self.dead, self.holder]
+
+
+def new_runtime(run_id: str, node: str, lives: Mapping[str, int]) -> RuntimeDirectory:
+    """Make the runtime directory of a node, and remove those of its earlier lives in the same run.
+
+    Raises
+    ------
+    RingError
+        If it cannot be made, or one of an earlier life is in use.
+    """
+    life = lives.get(node, 0)
+    for earlier in range(life):
+        path = runtime_root() / runtime_name(run_id, node, earlier)
+        if path.exists():
+            remove_runtime_directory(path)
+    return RuntimeDirectory.create(run_id, node, life)
 
 
 def grace_of(options: StartOptions) -> float:
@@ -141,6 +185,7 @@ def first_notes(
         "grace_s": grace_s,
         "limits": prepare.field("limits", dict),
         "keys": prepare.field("keys", dict),
+        "lives": prepare.field("lives", dict),
         "started": started.isoformat(),
     }
 
@@ -154,8 +199,17 @@ def identity(topology: Topology) -> dict[str, Any]:
     }
 
 
-def find_inheritance(topology: Topology, node: str) -> Path | None:
+def find_inheritance(topology: Topology, node: str, *, with_others: bool) -> Path | None:
     """Return the directory of a node of this setup that has died, and whose run waits for an heir.
+
+    Parameters
+    ----------
+    topology
+        The setup.
+    node
+        Name of the node.
+    with_others
+        Whether other hosts have a part in the run: it goes on there, even if nothing lives here any more.
 
     Raises
     ------
@@ -163,7 +217,7 @@ def find_inheritance(topology: Topology, node: str) -> Path | None:
         If there is one, and the setup or a function file is not what it was.
     """
     for directory in runtime_directories():
-        if not waits_for_heir(directory):
+        if not (waits_for_heir(directory) or (with_others and _has_just_died(directory))):
             continue
         try:
             noted = read_notes(directory)

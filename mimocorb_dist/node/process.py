@@ -17,7 +17,7 @@ from mimocorb_dist.ring.seats import last_words_path, seat_of
 from mimocorb_dist.wire.pipes import LineReader, LineWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 
@@ -44,6 +44,28 @@ class Care:
     runtime: Path
     grace_s: float = 0.0
     log: Path | None = None
+
+
+@dataclass(frozen=True)
+class Death:
+    """The end of a process.
+
+    Parameters
+    ----------
+    pid
+        Its process id.
+    exit_code
+        How it ended, as `subprocess` tells it.
+    last_words
+        What it left for an heir of its node.
+    with_host
+        Whether all processes of its host have died at once.
+    """
+
+    pid: int
+    exit_code: int
+    last_words: Mapping[str, Any] | None = None
+    with_host: bool = False
 
 
 class Process:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, cast
 
+from mimocorb_dist.errors import RunError
 from mimocorb_dist.runs.rescue import RescueFile
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     import numpy as np
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
 
     from mimocorb_dist.ring import Event, Ring
 
+    from .loop import Loop, Timer
     from .rings import RingSet
 
+RESCUE_EVERY_S = 0.05
 _SLICE_S = 0.05
 """How long one call may take, so that the node can see to other things."""
 
@@ -64,14 +67,33 @@ class Rescuer:
         The node's rings.
     folder
         Where ``<buffer>.mimo`` is written.
+    loop
+        What calls it again and again while there is something to do.
+    on_turn
+        Called after each of these calls.
+    on_failure
+        Called with a text if the files cannot be written; the events stay where they were.
     again
         Whether this goes on in the place of a node that has died: it may have been killed when it had written
         an event and not yet taken it out of the ring.
     """
 
-    def __init__(self, rings: RingSet, folder: Path, *, again: bool = False) -> None:
+    def __init__(
+        self,
+        rings: RingSet,
+        folder: Path,
+        loop: Loop,
+        on_turn: Callable[[], None],
+        on_failure: Callable[[str], None],
+        *,
+        again: bool = False,
+    ) -> None:
         self._rings = rings
         self._folder = folder
+        self._loop = loop
+        self._on_turn = on_turn
+        self._on_failure = on_failure
+        self._timer: Timer | None = None
         self._again = again
         self._written_last: dict[str, int | None] = {}
         self._orphans: dict[tuple[str, str], _Stream] = {}
@@ -102,14 +124,24 @@ class Rescuer:
             aside = True
         return aside
 
-    def work(self) -> None:
-        """Take out what is there, for a short time; to be called again and again.
+    def start(self) -> None:
+        """Begin to take out what comes, if there are groups without readers."""
+        if self.busy and self._timer is None:
+            self._turn()
 
-        Raises
-        ------
-        RunError
-            If the file cannot be written; the event stays where it was.
-        """
+    def _turn(self) -> None:
+        self._timer = None
+        try:
+            self._work()
+        except RunError as error:
+            self.give_up()
+            self._on_failure(str(error))
+        if self.busy:
+            self._timer = self._loop.after(RESCUE_EVERY_S, self._turn)
+        self._on_turn()
+
+    def _work(self) -> None:
+        """Take out what is there, for a short time."""
         until_s = time.monotonic() + _SLICE_S
         for orphan, stream in list(self._orphans.items()):
             file = None

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from mimocorb_dist.links.ledger import ledger_path
+from mimocorb_dist.links.ledger import settle as settle_receiver
 from mimocorb_dist.ring import BufferSpec, Ring, Role, Traces, hand_path, settle
 from mimocorb_dist.ring.heir import members_of, take_over
+from mimocorb_dist.workers.commits import cut_back_after
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from mimocorb_dist.topology import NodePlan
@@ -151,6 +154,55 @@ class RingSet:
             settle(hand_path(source.path, task.name, task.number), source, group, sinks, pid)
         for name in task.rings:
             self._rings[name].recover(pid)
+
+    def forget(self, task: Task, pids: Iterable[int], *, is_counted_off: bool) -> None:
+        """Put right what the ends of a link left that died: nothing of them is of use any more.
+
+        Parameters
+        ----------
+        task
+            The end of the link.
+        pids
+            Its processes that have died.
+        is_counted_off
+            Whether it had been given up as a writer.
+        """
+        for name in task.rings:
+            ring = self._rings[name]
+            if name in task.writes:
+                settle_receiver(ring, task.name)
+            for pid in pids:
+                ring.recover(pid)
+            ledger_path(ring.path, task.name, task.kind).unlink(missing_ok=True)
+        for name in task.writes if is_counted_off else ():
+            self._writers_gone[name] = max(0, self._writers_gone[name] - 1)
+        self.end_writers()
+
+    def cut_files(self, task: Task, folder: Path, others: bool, complain: Callable[[str], None]) -> None:
+        """Let the files of a worker end with the last event that it has read: the rest goes elsewhere.
+
+        Parameters
+        ----------
+        task
+            A process that will not come back.
+        folder
+            Where the files are.
+        others
+            Whether the worker has other processes.
+        complain
+            Called with a text if a file cannot be cut.
+        """
+        for ring, group in task.reads if task.kind == "worker" else ():
+            number = task.number if others else None
+            try:
+                cut_back_after(self._rings[ring].path, group, task.name, number, folder)
+            except OSError as error:
+                complain(f"{task.label}: its files cannot be cut back ({error})")
+
+    def has_events_to_come(self, ring: str, group: str) -> bool:
+        """Tell whether there are, or may yet come, events for a reader group."""
+        ended = self._rings[ring].ended
+        return not ended or bool(self._rings[ring].statistics().undelivered[group])
 
     def pids(self) -> set[int]:
         """Return all processes in the member tables of the rings, living and dead."""

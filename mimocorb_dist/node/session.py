@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from mimocorb_dist.errors import MimocorbError, RunError, WireError
-from mimocorb_dist.ring.runtime import RuntimeDirectory
 from mimocorb_dist.runs import RunDirectory, RunRecord, join_run_directory
 from mimocorb_dist.runs.parts import add_part
 from mimocorb_dist.runs.record import own_part, write_record
@@ -18,7 +17,7 @@ from .absence import Absence
 from .cards import leave_a_card, registration_of
 from .disk import DiskWatch
 from .mail import Mail
-from .notes import Notes, first_notes, grace_of
+from .notes import Notes, first_notes, grace_of, new_runtime
 from .papers import Papers
 from .still import StillLinks
 from .work import Work
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from mimocorb_dist.ring.runtime import RuntimeDirectory
     from mimocorb_dist.topology import Plan, Topology
     from mimocorb_dist.wire.messages import Message
     from mimocorb_dist.wire.security import Security
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .output import OutputPump
 
 CALL_EVERY_S = 0.05
+ASK_EVERY_S = 1.5
 SAY_EVERY_S = 5.0
 REPORT_EVERY_S = 0.5
 LAST_WORD_S = 5.0
@@ -250,7 +251,7 @@ class NodeSession:
             self._tick_timer = self._loop.after(delay_s, self._tick)
 
     def _ask(self, now_s: float) -> None:
-        if now_s - self._asked_s > 2.0 and self._mail.connected:
+        if now_s - self._asked_s > ASK_EVERY_S and self._mail.connected:
             self._asked_s = now_s
             registration = registration_of(self._topology, self._address, self._options)
             self._mail.say("register", registration)
@@ -277,6 +278,8 @@ class NodeSession:
         if self._work is None or self._closed:
             self._mail.say("alive", {})
         elif self._mail.connected:
+            if self._notes is not None:
+                self._notes.touch()
             disk = {} if self._disk is None else self._disk.report()
             self._mail.say("report", {"report": {**self._work.report(), "disk": disk}})
 
@@ -355,6 +358,8 @@ class NodeSession:
                 work.link_lost(message.field("link", str))
             case "node_lost":
                 work.node_lost(message.field("lost", str))
+            case "renew":
+                work.renew(message.field("returned", str), message.field("life", int))
 
     # The run.
 
@@ -363,11 +368,11 @@ class NodeSession:
         self.run_id = message.field("run_id", str)
         try:
             if self.runtime is None:
-                self.runtime = RuntimeDirectory.create(self.run_id, self.name)
+                self.runtime = new_runtime(self.run_id, self.name, message.field("lives", dict))
             noted = first_notes(self.name, message, self._topology, self._grace_s, self._started)
             self._notes = Notes(self.runtime.path, self._say, noted)
-            self._make_work(self._notes).start()
-            self._keep_papers()
+            self._make_work(self._notes, was=message.field("was", int)).start()
+            self._keep_papers(again=self._life > 0)
             self._mail.notes = self._notes
         except (MimocorbError, OSError) as error:
             self._mail.post("trouble", text=str(error), fatal=True, link="")
@@ -392,13 +397,18 @@ class NodeSession:
         if why := noted.get("alone"):
             self._go_alone(why)
 
-    def _make_work(self, notes: Notes) -> Work:
+    @property
+    def _life(self) -> int:
+        """How often this node has come back to the run after the death of its host."""
+        return 0 if self._notes is None else int(self._notes.sections["lives"].get(self.name, 0))
+
+    def _make_work(self, notes: Notes, was: int = 0) -> Work:
         assert self.runtime is not None
         noted = notes.sections
         is_heir = "work" in noted
         run = join_run_directory(self._topology.target_directory, noted["name"], self.run_id)
         has_broker = self.name == self._topology.broker_node
-        self._keeper = has_broker or (noted["keeper"] if is_heir else not run.shared)
+        self._keeper = has_broker or (noted["keeper"] if is_heir else not run.shared or run.was_kept_by(was))
         notes.sections["keeper"] = self._keeper
         self._run = run
         if self._keeper and not has_broker and not is_heir:
@@ -416,6 +426,7 @@ class NodeSession:
             run,
             self.run_id,
             noted["limits"],
+            noted["lives"],
             self._security,
             noted["keys"],
             self,
@@ -441,6 +452,10 @@ class NodeSession:
     def stage_runs(self, stage: int) -> None:
         """All processes of a stage run."""
         self._mail.post("started", stage=stage)
+
+    def renewed(self, other: str, ports: Mapping[str, int]) -> None:
+        """All ends of links with a node that comes back have been made anew."""
+        self._mail.post("renewed", returned=other, ports=ports)
 
     def trouble(self, text: str, *, fatal: bool = False, link: str = "") -> None:
         """Something went wrong for good; `link` is the link whose end on this node is gone."""

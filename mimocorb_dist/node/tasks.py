@@ -64,6 +64,11 @@ class Task:
         """Whether it brings events in from outside."""
         return self.kind == "worker" and bool(self.writes) and not self.reads and not self.observes
 
+    def leads_to(self, node: str) -> bool:
+        """Tell whether this is an end of a link or view with another node."""
+        plan = self.plan
+        return not isinstance(plan, WorkerPlan) and node in (plan.from_node, plan.to_node)
+
     @property
     def is_alone(self) -> bool:
         """Whether it has no part in the data flow, and so never learns that the run ends."""

@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING, Any
 from mimocorb_dist.errors import MimocorbError, RunError, WireError
 from mimocorb_dist.links.ledger import settle
 from mimocorb_dist.ring.seats import last_words_path, seat_of
-from mimocorb_dist.topology import WorkerPlan
-from mimocorb_dist.workers.commits import cut_back_after
 
-from .backlogs import Backlogs
 from .crew import Crew, Gone, Phase, Restart, signal_name
 from .delays import Delays
 from .jobs import Jobs
 from .logs import append_line
-from .meters import CpuMeters
 from .notes import Found
 from .observers import hurry
-from .process import Adopted, Care, Child, how_it_ended, last_words_of
+from .process import Adopted, Care, Child, Death, how_it_ended, last_words_of
+from .renewals import Renewals
+from .reporter import Reporter
 from .rescue import Rescuer
 from .rings import RingSet
 from .tasks import Task, tasks_of
@@ -43,7 +41,6 @@ if TYPE_CHECKING:
 
 NUDGE_S = 1.0
 """How long importers may take to notice that they are to end, before they are sent a signal."""
-RESCUE_EVERY_S = 0.05
 _NO_PID = -1
 _LAST_WORDS = 32
 """Reads of the status pipe of a dead process, before it is believed that somebody else holds it open."""
@@ -70,6 +67,8 @@ class Work:
         Id of the run.
     limits
         Ring -> most events that may be written to it.
+    lives
+        Node -> how often it has come back to the run after the death of its host.
     events
         Who is told how it goes on.
     notes
@@ -95,6 +94,7 @@ class Work:
         run: RunDirectory,
         run_id: str,
         limits: dict[str, int],
+        lives: Mapping[str, int],
         security: Security,
         public_keys: dict[str, str],
         events: WorkEvents,
@@ -119,10 +119,29 @@ class Work:
             holds=topology.rules.holds,
             writers_gone=None if self._inherited is None else self._inherited["writers_gone"],
         )
+        known_lives, life = (self._inherited or {}).get("lives", lives), lives.get(node, 0)
+        self._renewals = Renewals(self._tasks, known_lives, self._inherited)
+        self._files = run.files_of(life)
         self._jobs = Jobs(
-            topology, node, address, run_id, run.path, runtime.path, self._rings, security, public_keys
+            topology,
+            node,
+            address,
+            run_id,
+            self._files,
+            runtime.path,
+            self._rings,
+            security,
+            public_keys,
+            self._renewals.lives,
         )
-        self._rescuer = Rescuer(self._rings, run.rescue, again=self._inherited is not None)
+        self._rescuer = Rescuer(
+            self._rings,
+            run.rescue,
+            loop,
+            self._progress,
+            lambda text: events.trouble(text, fatal=True),
+            again=self._inherited is not None or life > 0,
+        )
         self._children: dict[Task, Process] = {}
         self._pending_restarts: dict[Task, Timer] = {}
         self._previous: defaultdict[Task, list[int]] = defaultdict(list)  # processes that have ended
@@ -130,12 +149,10 @@ class Work:
         self._addresses: dict[str, str] = {}
         self._stages_told: set[int] = set()
         self._told_ready = self._told_closed = self._hurried = False
-        self._rescue_timer: Timer | None = None
-        self._backlogs = Backlogs()
         self._delays = Delays(
             loop, self.crew, self._tasks, topology.buffers, events.say, events.still_at_work
         )
-        self._meters = CpuMeters()
+        self._reporter = Reporter(self.crew, self._rings, self._delays)
         self._final: dict[str, Any] | None = None
 
     # What the broker asks.
@@ -215,11 +232,30 @@ class Work:
 
     def node_lost(self, lost: str) -> None:
         """End the links from and to a node that has vanished."""
-        self._give_up_links(
-            task
-            for task in self.crew.left
-            if not isinstance(task.plan, WorkerPlan) and lost in (task.plan.from_node, task.plan.to_node)
-        )
+        self._give_up_links(task for task in self.crew.left if task.leads_to(lost))
+
+    def renew(self, other: str, life: int) -> None:
+        """Make all ends of links with another node anew: it has come back, and knows nothing of them."""
+        if self.crew.aborting:
+            return
+        tasks = self._renewals.begin(other, life)
+        self._note()
+        for task in tasks:
+            if task in self._children:
+                self._children[task].kill()  # goes on with its death
+                continue
+            if (timer := self._pending_restarts.pop(task, None)) is not None:
+                timer.cancel()
+            self._renew(task)
+        self._progress()
+
+    def _renew(self, task: Task) -> None:
+        """Start an end of a link anew; what those before it had goes back to the ring."""
+        self._rings.forget(task, self._previous.pop(task, []), is_counted_off=self.crew.is_over(task))
+        self._addresses.pop(task.name, None)
+        self.crew.renew(task)
+        self._renewals.started(task)
+        self._start(task)
 
     def _give_up_links(self, tasks: Iterable[Task]) -> None:
         """End ends of links, those that live and those that wait to be started again."""
@@ -253,23 +289,8 @@ class Work:
         """Return the counts of rings, links and workers, as plain values."""
         if self._final is not None:
             return self._final
-        workers = self.crew.worker_counts()
-        cpu_percent = self._meters.percent(
-            {child.pid: task.name for task, child in self._children.items() if task.kind == "worker"}
-        )
-        for name, row in workers.items():
-            row["cpu_percent"] = cpu_percent.get(name, 0.0)
-        rings = self._rings.statistics()
-        self._backlogs.look(rings)
-        for name, stalled_s in self._delays.look(workers, rings).items():
-            workers[name]["stalled_s"] = stalled_s
-        return {
-            "rings": rings,
-            "links": self.crew.link_counts(),
-            "workers": workers,
-            "limit_reached": self._rings.limit_reached,
-            "held": self._rings.held,
-        }
+        workers = [(child.pid, task.name) for task, child in self._children.items() if task.kind == "worker"]
+        return self._reporter.report(dict(workers))
 
     def close(self) -> None:
         """End what is left of processes, and detach from the rings; also after a start that failed."""
@@ -295,6 +316,7 @@ class Work:
             "let_go": sorted(self._let_go),
             "addresses": self._addresses,
             "hurried": self._hurried,
+            **self._renewals.to_plain(),
             "final": self._final,
         }
         self._notes.write("work", content)
@@ -319,18 +341,17 @@ class Work:
         in_rings = self._rings.pids()
         unseen: dict[Task, int] = {}
         for task, what in found.items():
-            seen = known["previous"].get(task.label, [])
-            dead = what.all_dead(lives=task in living)
-            if task not in living and dead and dead[-1] not in seen and not self.crew.is_over(task):
-                unseen[task] = dead[-1]
-            self._previous[task] = [pid for pid in dead if pid != unseen.get(task)]
+            self._previous[task] = dead = what.all_dead(lives=task in living)
+            seen = task in living or not dead or dead[-1] in known["previous"].get(task.label, [])
+            if not seen and not self.crew.is_over(task):
+                unseen[task] = dead.pop()
             for pid in () if task in living else in_rings.intersection(self._previous[task]):
                 self._recover(task, pid, has_heir=not self.crew.is_over(task))
         self._rings.end_writers()
         for task, pid in unseen.items():
             seat = seat_of(self._jobs.path(task))
             last_words = last_words_of(seat, pid)
-            self._died(task, pid, how_it_ended(last_words), last_words)
+            self._died(task, Death(pid, how_it_ended(last_words), last_words, with_host=not living))
             last_words_path(seat, pid).unlink(missing_ok=True)
         for task in self._tasks:
             if self.crew.is_over(task):
@@ -345,6 +366,8 @@ class Work:
             self.abort()
         elif self.crew.stopping:
             self._see_to_stop()
+        for other, life in self._renewals.under_way.items():
+            self.renew(other, life)
         self._progress()
 
     def _adopt(self, task: Task, pid: int) -> bool:
@@ -397,7 +420,10 @@ class Work:
         for message in messages:
             self.crew.hear(task, message)
             if self.crew.phase(task) is Phase.READY and task.stage in self._let_go:
-                self._order_go([task])
+                if not self._renewals.waits(task):
+                    self._order_go([task])
+                elif (other := self._renewals.ready(task)) is not None:
+                    self._events.renewed(other, self.crew.ports)
         if child.status.closed:
             self._loop.unwatch(child.status.fileno())
         if messages:
@@ -407,6 +433,7 @@ class Work:
         tasks = list(tasks)
         for task in tasks:
             self.crew.let_go(task)
+        self._renewals.end(tasks)
         self._note()
         for task in tasks:
             fields = {"address": self._addresses[task.name]} if task.name in self._addresses else {}
@@ -430,23 +457,27 @@ class Work:
         self._let_be(child)
         del self._children[task]
         last_words = child.last_words if isinstance(child, Adopted) else None
-        self._died(task, child.pid, exit_code, last_words)
+        self._died(task, Death(child.pid, exit_code, last_words))
         child.forget()
 
-    def _died(
-        self, task: Task, pid: int, exit_code: int, last_words: Mapping[str, Any] | None = None
-    ) -> None:
+    def _died(self, task: Task, death: Death) -> None:
         """See to what the end of a process means."""
+        pid, exit_code, last_words = death.pid, death.exit_code, death.last_words
         when = f"{datetime.now():%H:%M:%S}"
         if last_words is not None:
             self.crew.hear(task, last_words)
+        if self._renewals.wants(task):
+            self._previous[task].append(pid)
+            self._renew(task)
+            return
         if last_words is not None and last_words["state"] == "orphaned":
             meaning = self.crew.deserted(task)
         else:
             if exit_code < 0:
                 line = f"{when} {task.label} was killed ({signal_name(-exit_code)})\n"
                 append_line(self._log_of(task), line, self._events.say)
-            meaning = self.crew.died(task, exit_code, when, self._rings.traces_of(task, pid))
+            traces = self._rings.traces_of(task, pid)
+            meaning = self.crew.died(task, exit_code, when, traces, with_host=death.with_host)
         self._previous[task].append(pid)
         if isinstance(meaning, Gone):
             self._rings.count_off(task, pid)
@@ -509,11 +540,11 @@ class Work:
         self._rings.end_writers()
         trouble = meaning.trouble
         if not meaning.finished:
-            self._cut_files(task)
+            self._rings.cut_files(task, self._files, self.crew.has_process(task.name), self._events.trouble)
         may_leave = self.crew.stopping or task.name == self._topology.rules.ends_with
         if not self.crew.aborting:
             for ring, group in task.reads:
-                if not self.crew.has_reader(ring, group) and self._has_events_to_come(ring, group):
+                if not self.crew.has_reader(ring, group) and self._rings.has_events_to_come(ring, group):
                     self._rescuer.adopt(ring, group)
                     if trouble is None and not may_leave:
                         trouble = f"{task.label} has ended, and nobody reads {ring} any more"
@@ -521,39 +552,11 @@ class Work:
             self._events.say(f"{trouble}; its observers see nothing more, and no event is lost")
         elif trouble is not None:
             self._events.trouble(trouble, link="" if task.kind == "worker" else task.name)
-        if self._rescuer.busy and self._rescue_timer is None:
-            self._rescue()
-
-    def _cut_files(self, task: Task) -> None:
-        """Let the files of a worker end with the last event that it has read: the others go elsewhere."""
-        if task.kind != "worker":
-            return
-        number = task.number if self.crew.has_process(task.name) else None
-        for ring, group in task.reads:
-            try:
-                cut_back_after(self._rings[ring].path, group, task.name, number, self._run.path)
-            except OSError as error:
-                self._events.trouble(f"{task.label}: its files cannot be cut back ({error})")
-
-    def _has_events_to_come(self, ring: str, group: str) -> bool:
-        ended = self._rings[ring].ended
-        return not ended or bool(self._rings[ring].statistics().undelivered[group])
-
-    def _rescue(self) -> None:
-        self._rescue_timer = None
-        try:
-            self._rescuer.work()
-        except RunError as error:
-            self._rescuer.give_up()
-            self._events.trouble(str(error), fatal=True)
-        if self._rescuer.busy:
-            self._rescue_timer = self._loop.after(RESCUE_EVERY_S, self._rescue)
-        self._progress()
+        self._rescuer.start()
 
     def _nudge_importers(self) -> None:
-        for task in self.crew.importers:
-            if task in self._children:
-                self._children[task].terminate()
+        for task in self._children.keys() & set(self.crew.importers):
+            self._children[task].terminate()
 
     def _progress(self) -> None:
         """Tell what is new."""

@@ -32,6 +32,11 @@ def runtime_root() -> Path:
     return shared_memory if shared_memory.is_dir() else Path(tempfile.gettempdir())
 
 
+def runtime_name(run_id: str, node: str, life: int = 0) -> str:
+    """Return the name of the directory of a node in a run, to which it has come back so often."""
+    return f"{PREFIX}{run_id}-{node}" + (f".{life}" if life else "")
+
+
 class RuntimeDirectory:
     """The runtime directory of one node in one run, held by this process.
 
@@ -68,9 +73,9 @@ class RuntimeDirectory:
             ) from error
 
     @classmethod
-    def create(cls, run_id: str, node: str) -> RuntimeDirectory:
-        """Make the directory of a node's part of a run."""
-        return cls(runtime_root() / f"{PREFIX}{run_id}-{node}")
+    def create(cls, run_id: str, node: str, life: int = 0) -> RuntimeDirectory:
+        """Make the directory of a node's part of a run; `life`: how often the node has come back to it."""
+        return cls(runtime_root() / runtime_name(run_id, node, life))
 
     @classmethod
     def inherit(cls, path: Path) -> RuntimeDirectory:
@@ -121,7 +126,7 @@ def runtime_directories() -> list[Path]:
 
 def dead_runtime_directories() -> list[Path]:
     """Return the runtime directories whose node is gone, of those that this user may remove."""
-    return [path for path in runtime_directories() if _is_dead(path)]
+    return [path for path in runtime_directories() if is_dead(path)]
 
 
 def abandoned_runtime_directories() -> list[Path]:
@@ -136,10 +141,10 @@ def abandoned_runtime_directories() -> list[Path]:
 
 def waits_for_heir(path: Path) -> bool:
     """Tell whether the node of a directory has died, and its run goes on and waits for an heir."""
-    if not _is_dead(path) or was_given_up(path):
+    if not is_dead(path) or was_given_up(path):
         return False
     run = [other for other in runtime_directories() if _run_of(other) == _run_of(path)]
-    return any(not _is_dead(other) or _is_kept(other) for other in run)
+    return any(not is_dead(other) or _is_kept(other) for other in run)
 
 
 def _is_kept(path: Path) -> bool:
@@ -190,7 +195,7 @@ def remove_runtime_directory(path: Path) -> None:
     """
     if not path.name.startswith(PREFIX):
         raise RingError(f"{path}: this is not a directory of mimocorb_dist; it stays")
-    if path.exists() and not _is_dead(path):
+    if path.exists() and not is_dead(path):
         raise RingError(
             f"{path}: the node of this directory is alive; stop it first with `mimocorb-node stop`"
         )
@@ -202,7 +207,8 @@ def remove_runtime_directory(path: Path) -> None:
         raise RingError(f"{path}: cannot remove this directory ({error.strerror})") from error
 
 
-def _is_dead(path: Path) -> bool:
+def is_dead(path: Path) -> bool:
+    """Tell whether the node of a directory has gone, as far as this user may know."""
     try:
         lock = os.open(path / _LOCK, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -189,7 +189,8 @@ def imbalances(
     plan, reports
         See `buffer_books`; the reports are the last ones, made when all processes had ended.
     lost_nodes
-        Nodes that died or vanished: of the events in their buffers it is not known what became of them.
+        Nodes that died or vanished, even if they came back: of the events in their buffers it is not known
+        what became of them.
     settled_nodes
         Those of them whose rings were counted when all their processes had ended: what nobody on another node
         may have read is known.
@@ -217,6 +218,8 @@ def imbalances(
                     f"{consumer.rescued} were rescued, but only {written} were written"
                 )
     for link in plan.links:
+        if {link.from_node, link.to_node} & lost_nodes:
+            continue  # what had been received and not acknowledged went back
         sender = _end(reports, link.from_node, link.name, "sent")
         receiver = _end(reports, link.to_node, link.name, "received")
         both_said_all = sender.get("final") and receiver.get("final")

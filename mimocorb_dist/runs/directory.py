@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import shutil
 import tempfile
 import time
@@ -53,6 +54,28 @@ class RunDirectory:
     def rescue(self) -> Path:
         """Folder of events that no worker could take."""
         return self.path / "rescue"
+
+    def was_kept_by(self, pid: int) -> bool:
+        """Tell whether a process of this host has written the record that is there; 0 has not."""
+        try:
+            process = json.loads(self.record.read_text(encoding="utf-8"))["run"]["process"]
+        except (OSError, ValueError, KeyError):
+            return False
+        return bool(pid) and (process["host"], process["pid"]) == (platform.node(), pid)
+
+    def files_of(self, life: int) -> Path:
+        """Return where the workers of a node write; one that has come back leaves what is there alone.
+
+        `life`: how often it has come back after the death of its host.
+        """
+        if life == 0:
+            return self.path
+        folder = self.path / f"return-{life}"
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise _cannot_write(folder, error) from error
+        return folder
 
     def discard(self, copied: Collection[str] = ()) -> None:
         """Remove the directory of a run that could not begin; one that holds files of users stays.

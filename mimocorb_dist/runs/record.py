@@ -63,12 +63,16 @@ class RunRecord:
         ``running``, ``finished`` or ``failed``.
     reasons
         Why the run failed or is not GOOD, or lacks events that its setup did not want, one text each.
+    flaws
+        What makes the data less than GOOD though the run has not failed, one text each.
     aborted
         Whether it was ended at once, without draining.
     lost_nodes
         Nodes that died or vanished: their last report is older than their end.
+    returned_nodes
+        Nodes whose host had died, and that came back with nothing that they held.
     settled_nodes
-        Those of them whose rings were counted when all their processes had ended.
+        Those of the lost ones whose rings were counted when all their processes had ended.
     closed_nodes
         Nodes whose report is final.
     nodes
@@ -86,8 +90,10 @@ class RunRecord:
     finished: datetime | None = None
     state: State = "running"
     reasons: tuple[str, ...] = ()
+    flaws: tuple[str, ...] = ()
     aborted: bool = False
     lost_nodes: frozenset[str] = frozenset()
+    returned_nodes: frozenset[str] = frozenset()
     settled_nodes: frozenset[str] = frozenset()
     closed_nodes: frozenset[str] = frozenset()
     nodes: Mapping[str, Any] | None = None
@@ -165,9 +171,11 @@ class RunRecord:
         reasons = list(self.reasons)
         if self.finished is None:
             return "INCOMPLETE", reasons
-        wrong = imbalances(self.plan, self._reports_caught_up, self.lost_nodes, self.settled_nodes)
+        unsure = self.lost_nodes | self.returned_nodes
+        wrong = imbalances(self.plan, self._reports_caught_up, unsure, self.settled_nodes)
         reasons += wrong
-        flaws = [
+        flaws = list(self.flaws)
+        flaws += [
             f"buffer {name}: {events(book['rescued'])} rescued to rescue/{name}.mimo"
             for name, book in buffers.items()
             if book["rescued"]

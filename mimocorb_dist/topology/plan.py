@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from .flow import Ends, depths
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from .model import Buffer, Node, Topology, WhenFull, Worker
 
@@ -182,6 +182,32 @@ class Plan:
             if worker in stage:
                 return number
         raise KeyError(worker)
+
+    def neighbours(self, node: str) -> frozenset[str]:
+        """Return the nodes that a node has links or views with."""
+        ends = {(link.from_node, link.to_node) for link in self.links}
+        ends |= {(view.from_node, view.to_node) for view in self.views}
+        return frozenset(end for pair in ends if node in pair for end in pair) - {node}
+
+    def can_do_without(self, node: str, others: Collection[str]) -> bool:
+        """Tell whether all that a node has to do can be done by other nodes, which have the same workers.
+
+        A node is needed where a buffer lives, or a worker that no other node has, unless that only observes.
+
+        Parameters
+        ----------
+        node
+            Its name.
+        others
+            The nodes that are left.
+        """
+        if node == self.topology.broker_node:
+            return False
+        if any(buffer.node == node for buffer in self.topology.buffers.values()):
+            return False
+        elsewhere = {part.worker.name for other in others for part in self.nodes[other].workers}
+        needed = {part.worker.name for part in self.nodes[node].workers if part.sources or part.sinks}
+        return needed <= elsewhere
 
 
 @dataclass

@@ -21,6 +21,12 @@ Workers:
   save: {node: storage, file: f.py, function: save, sources: [good]}
 """
 
+TWO_FILTERS = (
+    THREE_NODES.replace("filter: {}", "filter: {}, other: {}")
+    .replace("node: filter", "node: [filter, other]")
+    .replace("good: {", "good: {node: storage, ")
+)
+
 ONE_NODE = """
 Buffers:
   raw: {slot_count: 16, data_length: 4, data_dtype: {ch1: float32}}

@@ -11,14 +11,14 @@ def test_nodes_on_this_machine_are_seen_to_end_with_and_without_cleaning_up():
     deaths = Deaths(run_id)
     runtimes = {node: RuntimeDirectory.create(run_id, node) for node in ("ends", "dies", "lives")}
     try:
-        nodes = ("ends", "dies", "lives", "elsewhere")
+        nodes = dict.fromkeys(("ends", "dies", "lives", "elsewhere"), 0)
         assert deaths.look(nodes) == {}
         runtimes["ends"].remove()
         assert deaths.look(nodes) == {"ends": True}
-        (directory_of(run_id, "dies") / "lock").unlink()
-        (directory_of(run_id, "dies") / "lock").touch()  # as one whose owner is no more
+        (directory_of(run_id, "dies", 0) / "lock").unlink()
+        (directory_of(run_id, "dies", 0) / "lock").touch()  # as one whose owner is no more
         assert deaths.look(nodes) == {"ends": True, "dies": False}
     finally:
         for node, runtime in runtimes.items():
             runtime.remove()
-            shutil.rmtree(directory_of(run_id, node), ignore_errors=True)
+            shutil.rmtree(directory_of(run_id, node, 0), ignore_errors=True)

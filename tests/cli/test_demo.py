@@ -87,6 +87,8 @@ def test_a_demonstration_that_is_interrupted_ends_in_good_order(tmp_path: Path) 
             said.append(line)
         demo.send_signal(signal.SIGINT)
         said.append(demo.stdout.read())
-    assert demo.returncode == 1, "".join(said)
-    assert "no lifetime" in said[-1]
+    # A machine with other things to do may have taken enough events for a fit before it could be interrupted.
+    is_measured = "lifetime of the muon" in said[-1]
+    assert demo.returncode == (0 if is_measured else 1), "".join(said)
+    assert is_measured or "no lifetime" in said[-1]
     assert "Traceback" not in "".join(said)
