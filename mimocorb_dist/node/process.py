@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +69,7 @@ class Death:
     with_host: bool = False
 
 
-class Process:
+class Process(ABC):
     """A process of this package: its status and control channels, and its output.
 
     The channels are FIFOs beside its job file; it holds both ends of each, so that it does not notice when
@@ -82,9 +83,12 @@ class Process:
         What it says.
     output
         Descriptor from which its standard output and error stream are read; to be closed by its reader.
+    pidfd
+        Descriptor that becomes readable when it ends; -1 where the system has none.
     """
 
     pid: int
+    pidfd: int = -1
 
     def __init__(self, job: Path, *, taken_over: bool = False) -> None:
         self._seat = seat_of(job)
@@ -101,16 +105,17 @@ class Process:
         self.output = ends[2]
 
     @property
+    @abstractmethod
     def exit_code(self) -> int | None:
         """How it ended, as `subprocess` tells it; None as long as it lives."""
-        raise NotImplementedError
 
+    @abstractmethod
     def wait(self, timeout_s: float) -> bool:
         """Wait for its end; return whether it has come."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _signal(self, number: int) -> None:
-        raise NotImplementedError
+        """Send it a signal."""
 
     def order(self, **fields: object) -> None:
         """Tell it what to do.
@@ -143,6 +148,9 @@ class Process:
         """Close the channels of an ended process, except its output.  Idempotent."""
         self.status.close()
         self._control.close()
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
 
 
 class Child(Process):
@@ -194,6 +202,10 @@ class Child(Process):
                     f"cannot start {module} ({error.strerror}); are there too many processes?"
                 ) from error
         self.pid = self._process.pid
+        with contextlib.suppress(
+            AttributeError, OSError
+        ):  # not every system, and not every container, has it
+            self.pidfd = os.pidfd_open(self.pid)
 
     @property
     def exit_code(self) -> int | None:
@@ -274,13 +286,6 @@ class Adopted(Process):
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.pidfd, number)
-
-    def close(self) -> None:
-        """Close the channels of an ended process, except its output.  Idempotent."""
-        super().close()
-        if self.pidfd >= 0:
-            os.close(self.pidfd)
-            self.pidfd = -1
 
 
 def last_words_of(seat: Path, pid: int) -> dict[str, Any] | None:

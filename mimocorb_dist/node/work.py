@@ -377,7 +377,6 @@ class Work:
         except OSError:
             return False
         self._attend(task, child)
-        self._loop.watch(child.pidfd, self.look_for_deaths)
         with contextlib.suppress(WireError):  # it has just ended
             child.speak_up()
         return True
@@ -399,11 +398,13 @@ class Work:
         self._children[task] = child
         self._pump.add(child.output, task.label, self._log_of(task))
         self._loop.watch(child.status.fileno(), lambda: self._hear(task, child))
+        if child.pidfd >= 0:
+            self._loop.watch(child.pidfd, self.look_for_deaths)
 
     def _let_be(self, child: Process) -> None:
         """Close what leads to a process that has ended."""
         self._loop.unwatch(child.status.fileno())
-        if isinstance(child, Adopted):
+        if child.pidfd >= 0:
             self._loop.unwatch(child.pidfd)
         child.close()
 

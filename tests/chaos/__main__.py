@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from .faults import KINDS, SURVIVED, plan, possible
+from .faults import KINDS, plan, possible
 from .harness import run
 from .memory import can_starve
 from .report import report
@@ -24,12 +24,12 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, help="no more faults after that time")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--kinds", help="patterns of kinds, with commas between: 'kill *,* cable'")
-    parser.add_argument("--list", action="store_true", help="show all kinds; * marks those of a usual run")
+    parser.add_argument("--list", action="store_true", help="show all kinds")
     parser.add_argument("--folder", type=Path, help="where to work; it is kept")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the lab is cleared away then, too
     if options.list:
-        print("\n".join(f"{'*' if kind in SURVIVED else ' '} {kind}" for kind in KINDS))
+        print("\n".join(KINDS))
         return 0
     kinds = chosen(options.kinds)
     folder = options.folder or Path(tempfile.mkdtemp(prefix="mimocorb-chaos-"))
@@ -54,7 +54,7 @@ def main() -> int:
 
 def chosen(patterns: str | None) -> tuple[str, ...]:
     """Return the kinds that are asked for, without those that cannot be made on this machine."""
-    kinds = SURVIVED
+    kinds = tuple(KINDS)
     if patterns is not None:
         kinds = tuple(kind for kind in KINDS if any(fnmatch.fnmatch(kind, p) for p in patterns.split(",")))
     if not can_starve():

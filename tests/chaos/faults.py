@@ -5,6 +5,7 @@ A kind is named by what happens and to whom: ``kill filter``, ``down cable``.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from abc import ABC, abstractmethod
@@ -19,7 +20,7 @@ from .clocks import set_clock
 from .lab import NAMES, Lab
 from .memory import MemoryGroup, can_starve
 from .routes import Passing
-from .targets import CONSUMERS, PROCESSES, Target, routes_of
+from .targets import CONSUMERS, HOSTS, PROCESSES, Target, routes_of
 
 _DIES_WITHIN_S = 10.0
 PATIENCE_S = 60.0
@@ -250,6 +251,35 @@ class NodeOutOfMemory(OfNode, OutOfMemory):
         self.lab.dying.discard(self._target.role.node)
 
 
+class HostDeath(OfNode, Fault):
+    """All processes of a host die at once, and its node is started again.
+
+    What lies in its shared memory stays: only so can every event still be there once.
+    """
+
+    def __init__(self, lab: Lab, strike: Strike) -> None:
+        super().__init__(lab, strike)
+        self._target = HOSTS[strike.victim % len(HOSTS)]
+        self._routes = self._target.routes
+
+    @property
+    def what(self) -> str:
+        return str(self._target)
+
+    def _strike(self) -> None:
+        name = self._target.role.node
+        self.lab.dying.add(name)
+        for pid in self.lab.hosts[name].processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._start_again()
+
+    def _as_before(self) -> bool:
+        role = self._target.role
+        pid = self.lab.pid(role)
+        return pid is not None and self.lab.at_work_s(role, pid) > 0.0
+
+
 class Stall(OfProcess):
     """A process stands still for a while."""
 
@@ -328,18 +358,13 @@ KINDS: dict[str, Maker] = {
     **{f"oom {who}": OutOfMemory for who in PROCESSES},
     **{f"{how} node": NodeDeath for how in ("kill", "segv")},
     "oom node": NodeOutOfMemory,
+    "kill host": HostDeath,
     **{f"stall {who}": Stall for who in PROCESSES},
     **{f"slow {who}": Slowness for who in CONSUMERS},
     **{f"{how} cable": Cut for how in CABLES},
     "jump clock": ClockJump,
 }
 """All kinds that can be made."""
-
-_MORTAL = ("node",)
-SURVIVED = tuple(
-    kind for kind in KINDS if not (kind.startswith(("kill", "segv", "oom")) and kind.split()[1] in _MORTAL)
-)
-"""The kinds that a run survives: those of a run of the harness, if no others are asked for."""
 
 
 def possible(kinds: tuple[str, ...]) -> tuple[str, ...]:

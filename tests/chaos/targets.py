@@ -70,6 +70,8 @@ PROCESSES: dict[str, tuple[Target, ...]] = {
         for node in ("daq", "filter", "storage")
     ),
 }
+# A killed importer takes the event in its hand with it, so that its host is spared here.
+HOSTS = PROCESSES["node"][1:]
 CONSUMERS = ("csv", "parquet", "mimo", "processor")
 
 

@@ -13,7 +13,7 @@ from mimocorb_dist.ring.layout import METADATA_DTYPE
 from tests.netns.network import require_namespaces
 
 from .books import Book, book
-from .faults import SURVIVED, plan, possible
+from .faults import KINDS, plan, possible
 from .functions import check_of
 from .harness import run
 from .report import report
@@ -25,14 +25,14 @@ EVENT = np.dtype([("number", "i8"), ("check", "i8"), ("half", "f8")])
 @pytest.mark.timeout(300)
 def test_faults_of_all_sorts_lose_double_and_reorder_nothing(tmp_path: Path) -> None:
     require_namespaces()
-    verdict = run(plan(14, 1, possible(SURVIVED)), tmp_path / "lab", sys.stdout)
+    verdict = run(plan(14, 1, possible(tuple(KINDS))), tmp_path / "lab", sys.stdout)
     assert verdict.clean, report(verdict)
 
 
 def test_the_same_seed_gives_the_same_faults() -> None:
-    assert plan(200, 5, SURVIVED) == plan(200, 5, SURVIVED)
-    assert plan(200, 5, SURVIVED) != plan(200, 6, SURVIVED)
-    assert {strike.kind for strike in plan(len(SURVIVED), 5, SURVIVED)} == set(SURVIVED)
+    assert plan(200, 5, tuple(KINDS)) == plan(200, 5, tuple(KINDS))
+    assert plan(200, 5, tuple(KINDS)) != plan(200, 6, tuple(KINDS))
+    assert {strike.kind for strike in plan(len(KINDS), 5, tuple(KINDS))} == set(KINDS)
 
 
 @pytest.mark.parametrize(

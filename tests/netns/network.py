@@ -55,6 +55,13 @@ class Host:
                 env=self.environment(cwd),
             )
 
+    def processes(self) -> list[int]:
+        """Return the processes of this host."""
+        listed = subprocess.run(
+            ["ip", "netns", "pids", self.namespace], capture_output=True, text=True, check=True
+        )
+        return [int(pid) for pid in listed.stdout.split()]
+
     def pull_cable(self) -> None:
         """Let this host's port of the switch go down: both sides lose the carrier."""
         _run("ip", "-n", self.switch, "link", "set", self.port, "down")
