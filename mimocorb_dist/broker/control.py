@@ -16,7 +16,6 @@ from .course import Course
 from .effects import MakeRun, Over
 from .limits import event_limits, has_ended_a_link, have_ended
 from .registration import Registration, addresses, differences
-from .returns import Returns
 from .silence import GONE_S, QUIET_S, SILENCE_S, Silence
 from .state import State
 
@@ -57,8 +56,6 @@ class RunControl(Course):
     ----------
     reports
         The last report of each node, with the books of its earlier lives.
-    returns
-        Nodes that come back.
     """
 
     def __init__(
@@ -73,7 +70,6 @@ class RunControl(Course):
         self._hurried = False
         self._rules = plan.topology.rules
         self.reports: dict[str, Mapping[str, Any]] = {}
-        self.returns = Returns(plan, self._push)
         self._made = False
         self._has_run: tuple[str, str] | None = None
         self._ready: dict[str, Mapping[str, int]] = {}
@@ -186,6 +182,8 @@ class RunControl(Course):
         """Note that a node's processes of a stage run."""
         if self.returns.has_started(node, stage, self._stages):
             self._notice(f"node {node} is back in the run")
+            if self.state is State.DRAINING:
+                self._push(node, "stop")
         if stage == self._stage:
             self._started.add(node)
             self._go_on()

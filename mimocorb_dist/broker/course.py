@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .effects import Effect, Notice, Over, Push
 from .pauses import Pauses
+from .returns import Returns
 from .state import TRANSITIONS, State
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Course:
         Those of them that the others could not do without.
     pauses
         Why the run is paused.
+    returns
+        Nodes that come back.
     """
 
     def __init__(self, plan: Plan, epoch_s: float) -> None:
@@ -62,6 +65,7 @@ class Course:
         self.lost_nodes: set[str] = set()
         self.missed_nodes: set[str] = set()
         self.pauses = Pauses(self._label)
+        self.returns = Returns(plan, self._push)
         self._effects: list[Effect] = []
         self._closed: set[str] = set()
 
@@ -109,7 +113,9 @@ class Course:
             for node in self.present:
                 self._push(node, "resume", scope="rest")
         self._change(State.DRAINING)
-        self._push_all("stop")
+        for node in self.present:
+            if not self.returns.is_coming(node):  # it has to be back, to help the buffers run empty
+                self._push(node, "stop")
 
     def _fail_at_once(self, reasons: Iterable[str]) -> None:
         """End everything without draining: nothing has begun, or nothing can go on."""

@@ -157,6 +157,8 @@ def addresses(
     ends |= {view.name: view.to_node for view in plan.views_out}
     found = {}
     for name, to_node in ends.items():
+        if name not in ports.get(to_node, {}):
+            continue  # its receiver could not start, as that node tells, too
         host = registrations[to_node].address
         shown = f"[{host}]" if ":" in host else host
         found[name] = f"tcp://{shown}:{ports[to_node][name]}"

@@ -184,6 +184,33 @@ def test_a_pause_holds_for_a_node_that_comes_back(control):
     assert kinds(control)[-1] == ("filter", "pause")
 
 
+def test_a_run_that_is_stopped_waits_for_a_node_that_comes_back(control):
+    lose(control, "filter")
+    bring_back(control, "filter")
+    control.take_effects()
+    control.command("stop")
+    assert kinds(control) == [(node, "stop") for node in ("daq", "other", "storage")]
+    control.node_ready("filter", PORTS["filter"])
+    for other in ("daq", "storage"):
+        control.node_renewed(other, "filter", PORTS[other])
+    for stage in range(STAGES):
+        control.node_started("filter", stage)
+    assert kinds(control)[-1] == ("filter", "stop")
+
+
+def test_a_receiver_that_could_not_start_has_no_address(control):
+    lose(control, "filter")
+    bring_back(control, "filter")
+    control.take_effects()
+    control.node_ready("filter", {})
+    for other in ("daq", "storage"):
+        control.node_renewed(other, "filter", PORTS[other])
+    (addresses,) = [
+        fields["addresses"] for node, kind, fields in pushes(control) if (node, kind) == ("daq", "go")
+    ]
+    assert addresses == {"raw@daq->other": "tcp://127.0.0.1:2"}
+
+
 def test_books_and_limits_are_those_of_all_lives(control):
     ring = {
         "written": 40,

@@ -214,7 +214,8 @@ def test_in_a_pause_sources_wait_and_nothing_is_discarded(tmp_path):
         (directory,) = run_directories(tmp_path)
 
         def asked():
-            return int((directory / "asked_RB_1.txt").read_text())
+            text = eventually((directory / "asked_RB_1.txt").read_text, 10.0, "what is just being written")
+            return int(text)
 
         at_rest(asked, REPORTED_S)
         eventually(lambda: run.written("RB_1") >= asked() - 1, 30.0, "all that was asked for is reported")

@@ -74,12 +74,16 @@ def saved_numbers(folder):
 
 
 def assert_all_there(folder, content):
-    """Check that each even number was saved, twice at most if it was given out again."""
+    """Check that each even number was saved, once unless it was given out again, or is told to be lost."""
     assert_balanced(content)
-    assert all(book["lost"] == 0 for book in content["buffers"].values())
     numbers = saved_numbers(folder)
-    assert sorted(set(numbers)) == list(range(0, content["buffers"]["raw"]["written"], 2))
+    missing = set(range(0, content["buffers"]["raw"]["written"], 2)) - set(numbers)
+    lost = sum(book["lost"] for book in content["buffers"].values())
+    assert len(missing) <= lost <= 64  # what was on its way from the node that died
     assert len(numbers) - len(set(numbers)) <= content["buffers"]["raw"]["redelivered"]
+    assert content["run"]["state"] == "finished"
+    assert content["run"]["quality"] == ("INCOMPLETE" if lost else "DEGRADED")
+    assert ("counted as lost" in " ".join(content["run"]["reasons"])) is (lost > 0)
 
 
 def test_a_host_that_died_with_its_filter_comes_back_to_its_run(tmp_path, hosts):
@@ -95,8 +99,7 @@ def test_a_host_that_died_with_its_filter_comes_back_to_its_run(tmp_path, hosts)
         output = run.ends(0)
         assert "node filter is back in the run" in output
     content = record(tmp_path)
-    assert (content["run"]["state"], content["run"]["quality"]) == ("finished", "DEGRADED")
-    assert "node filter lost all that it held" in content["run"]["reasons"][0]
+    assert "node filter lost all that it held" in " ".join(content["run"]["reasons"])
     assert_all_there(tmp_path, content)
 
 
@@ -154,7 +157,7 @@ def test_a_host_that_died_with_its_files_leaves_them_alone_when_it_comes_back(tm
 
 def test_a_run_goes_on_without_a_host_whose_workers_others_have_and_takes_it_back(tmp_path, hosts):
     setup, broker = a_setup(tmp_path, TWO_FILTERS, SOURCE="rate: 1000", PICK="takes_s: 0.001")
-    storage, daq, dying, other = hosts(setup, "storage", "daq", "filter", "other", silence_s=2.0, grace_s=0.0)
+    storage, daq, dying, other = hosts(setup, "storage", "daq", "filter", "other", grace_s=0.0)
     until(broker, "good", 200)
     switch_off(dying)
     eventually(lambda: "vanished" in seen(broker)["run"]["nodes"].values(), 60.0, "the node is given up")
@@ -168,19 +171,17 @@ def test_a_run_goes_on_without_a_host_whose_workers_others_have_and_takes_it_bac
     outputs = [run.ends(0) for run in (storage, daq, other, again)]
     assert "go on without it until it is back" in outputs[0]
     content = record(tmp_path)
-    assert (content["run"]["state"], content["run"]["quality"]) == ("finished", "DEGRADED")
     assert content["workers"]["pick"]["events"] >= content["buffers"]["raw"]["written"]
     assert_all_there(tmp_path, content)
 
 
 def test_a_run_ends_well_without_a_host_that_does_not_come_back(tmp_path, hosts):
     setup, broker = a_setup(tmp_path, TWO_FILTERS, SOURCE="rate: 1000, events: 3000")
-    storage, daq, dying, other = hosts(setup, "storage", "daq", "filter", "other", silence_s=2.0, grace_s=0.0)
+    storage, daq, dying, other = hosts(setup, "storage", "daq", "filter", "other", grace_s=0.0)
     until(broker, "good", 200)
     switch_off(dying)
     for run in (storage, daq, other):
         run.ends(0)
     content = record(tmp_path)
-    assert content["run"]["state"] == "finished"
-    assert "node filter" in content["run"]["reasons"][0]
+    assert "node filter has died" in " ".join(content["run"]["reasons"])
     assert_all_there(tmp_path, content)
