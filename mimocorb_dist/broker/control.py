@@ -322,7 +322,9 @@ class RunControl(Course):
     def tick(self, now_s: float) -> None:
         """Look at the clock: nodes that vanished, and the end of the run's time."""
         for node in self.present:
-            patience_s = self._silence.patience_s(node, can_wait=self.begun and not self._hurried)
+            can_wait = self.begun and not self._hurried
+            is_through = has_ended_a_link(self._plan, self.reports, node)
+            patience_s = self._silence.patience_s(node, can_wait=can_wait, is_through=is_through)
             if self._silence.is_dead(node):
                 continue  # see `node_died`
             if self._silence.for_s(node, now_s) > patience_s and node not in self._closed:

@@ -8,6 +8,8 @@ SILENCE_S = 600.0
 """A node that says nothing for so long has vanished; links outlast a shorter break of the network."""
 GONE_S = 20.0
 """The same where a break of the network is no reason to wait: see `Silence.hung_up`."""
+REBOOT_S = 300.0
+"""The same in a run for a host that has hung up: it may be starting again."""
 NOTABLE_S = 0.8
 """Nodes speak more often than that."""
 GRACE_MORE_S = 5.0
@@ -81,10 +83,20 @@ class Silence:
         """Return how long a node has been silent, in s."""
         return now_s - self._heard_s[node]
 
-    def patience_s(self, node: str, *, can_wait: bool) -> float:
-        """Return how long a node may be silent, in s; `can_wait`: whether its return would save the run."""
+    def patience_s(self, node: str, *, can_wait: bool, is_through: bool = False) -> float:
+        """Return how long a node may be silent, in s.
+
+        Parameters
+        ----------
+        node
+            Its name.
+        can_wait
+            Whether its return would save the run.
+        is_through
+            Whether streams of it have ended: its processes have ended without it, and it cannot come back.
+        """
         if can_wait and node in self._hung_up:
-            return max(min(GONE_S, self._longest_s), self._grace_s)
+            return max(min(GONE_S if is_through else REBOOT_S, self._longest_s), self._grace_s)
         return self._longest_s if can_wait else min(GONE_S, self._longest_s)
 
     def dies(self, node: str, now_s: float) -> bool:
