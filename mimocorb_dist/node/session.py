@@ -278,8 +278,6 @@ class NodeSession:
         if self._work is None or self._closed:
             self._mail.say("alive", {})
         elif self._mail.connected:
-            if self._notes is not None:
-                self._notes.touch()
             disk = {} if self._disk is None else self._disk.report()
             self._mail.say("report", {"report": {**self._work.report(), "disk": disk}})
 

@@ -287,10 +287,9 @@ class Work:
 
     def report(self) -> dict[str, Any]:
         """Return the counts of rings, links and workers, as plain values."""
-        if self._final is not None:
-            return self._final
+        self._notes.touch()
         workers = [(child.pid, task.name) for task, child in self._children.items() if task.kind == "worker"]
-        return self._reporter.report(dict(workers))
+        return self._final or self._reporter.report(dict(workers))
 
     def close(self) -> None:
         """End what is left of processes, and detach from the rings; also after a start that failed."""
