@@ -169,7 +169,8 @@ def check(setup: Path | None) -> None:
 )
 def graph(setup: Path | None, output: Path) -> None:
     """Draw the data flow of a setup."""
-    from mimocorb_dist.topology import draw, load
+    from mimocorb_dist.topology import load
+    from mimocorb_dist.topology.graph import draw
 
     draw(load(setup or _default_setup(), nodes=()), output)  # data files may be elsewhere
     click.echo(output)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mimocorb_dist.errors import MimocorbError, WireError
+from mimocorb_dist.imports import uncollected
 from mimocorb_dist.ring.lifeline import Fate, Lifeline, add_arguments
 from mimocorb_dist.wire.pipes import ControlPipe, StatusPipe
 
@@ -43,9 +44,10 @@ def main() -> int:
 
 def _serve(job: BrokerJob, status: StatusPipe, control: ControlPipe, lifeline: Lifeline) -> int:
     # Imported once the pipes are in place, so that whatever is wrong is told.
-    from mimocorb_dist.topology import load, plan
+    with uncollected():
+        from mimocorb_dist.topology import load, plan
 
-    from .server import Broker
+        from .server import Broker
 
     dismissed = False
 

@@ -18,10 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mimocorb_dist.errors import MimocorbError, WireError
-from mimocorb_dist.links.end import DesertedError
-from mimocorb_dist.links.job import LinkJob
-from mimocorb_dist.ring.lifeline import Lifeline, add_arguments
-from mimocorb_dist.wire.pipes import ControlPipe, StatusPipe
+from mimocorb_dist.imports import uncollected
+
+with uncollected():
+    from mimocorb_dist.links.end import DesertedError
+    from mimocorb_dist.links.job import LinkJob
+    from mimocorb_dist.ring.lifeline import Lifeline, add_arguments
+    from mimocorb_dist.wire.pipes import ControlPipe, StatusPipe
 
 if TYPE_CHECKING:
     from mimocorb_dist.links.end import End
@@ -73,19 +76,23 @@ def _make(job: LinkJob, status: StatusPipe, control: ControlPipe) -> End:
     """Make the end that the job tells of; each kind imports only what it needs."""
     match job.kind:
         case "send":
-            from mimocorb_dist.links.sender import LinkSender
+            with uncollected():
+                from mimocorb_dist.links.sender import LinkSender
 
             return LinkSender(job, status, control)
         case "receive":
-            from mimocorb_dist.links.receiver import LinkReceiver
+            with uncollected():
+                from mimocorb_dist.links.receiver import LinkReceiver
 
             return LinkReceiver(job, status, control)
         case "view-send":
-            from mimocorb_dist.links.view import ViewSender
+            with uncollected():
+                from mimocorb_dist.links.view import ViewSender
 
             return ViewSender(job, status, control)
         case "view-receive":
-            from mimocorb_dist.links.view import ViewReceiver
+            with uncollected():
+                from mimocorb_dist.links.view import ViewReceiver
 
             return ViewReceiver(job, status, control)
 

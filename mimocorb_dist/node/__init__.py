@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mimocorb_dist.imports import uncollected
+
 from .options import Outcome, StartOptions
 
 if TYPE_CHECKING:
@@ -16,7 +18,8 @@ __all__ = ["Outcome", "StartOptions", "run", "start"]
 def __getattr__(name: str) -> object:
     """Import what starts a node at its first use: clients of a run need none of it."""
     if name in ("run", "start"):
-        from . import launch
+        with uncollected():
+            from . import launch
 
         return getattr(launch, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

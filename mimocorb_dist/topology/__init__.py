@@ -19,7 +19,6 @@ here. Who looks for something, finds it in
 from __future__ import annotations
 
 from .describe import describe
-from .graph import draw
 from .limits import memory_shortage
 from .loading import load
 from .model import Buffer, Node, Place, Topology, Worker
@@ -38,7 +37,6 @@ __all__ = [
     "Worker",
     "WorkerPlan",
     "describe",
-    "draw",
     "load",
     "memory_shortage",
     "plan",

@@ -11,10 +11,13 @@ import os
 import sys
 from pathlib import Path
 
-from mimocorb_dist.ring.lifeline import Lifeline, add_arguments
-from mimocorb_dist.wire.pipes import ControlPipe, StatusPipe
+from mimocorb_dist.imports import uncollected
 
-from .process import FAILED, run
+with uncollected():
+    from mimocorb_dist.ring.lifeline import Lifeline, add_arguments
+    from mimocorb_dist.wire.pipes import ControlPipe, StatusPipe
+
+    from .process import FAILED, run
 
 
 def main(arguments: list[str] | None = None) -> int:

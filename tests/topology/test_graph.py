@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 
 from mimocorb_dist.errors import SetupError
-from mimocorb_dist.topology import Topology, draw, plan
-from mimocorb_dist.topology.graph import picture_of
+from mimocorb_dist.topology import Topology, plan
+from mimocorb_dist.topology.graph import draw, picture_of
 from mimocorb_dist.topology.graph.shapes import Arrow, Rectangle, Text, text_width
 
 from .setups import SETUP

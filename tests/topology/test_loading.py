@@ -387,7 +387,8 @@ def test_loading_is_quick_and_imports_nothing_heavy(folder: Path) -> None:
         BUFFERS + WORKERS.replace("function: exporters.parquet", "file: modules/user.py, function: save")
     )
     code = (
-        "import sys; from mimocorb_dist.topology import load, plan, draw; from pathlib import Path;"
+        "import sys; from pathlib import Path;"
+        "from mimocorb_dist.topology import load, plan; from mimocorb_dist.topology.graph import draw;"
         "t = load('setup.yaml'); draw(t, Path('f.svg'));"
         "print([m for m in ('matplotlib', 'scipy', 'pandas', 'pyarrow', 'rich', 'zmq') if m in sys.modules])"
     )

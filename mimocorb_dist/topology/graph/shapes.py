@@ -6,9 +6,9 @@ Lengths are in points; x runs to the right and y down.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 from itertools import pairwise
 from typing import Literal
-from xml.sax.saxutils import escape, quoteattr
 
 FONT_FAMILY = "'DejaVu Sans', Verdana, Geneva, sans-serif"
 
@@ -105,7 +105,7 @@ def to_svg(picture: Picture) -> str:
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_n(picture.width)}" height="{_n(picture.height)}" '
         f'viewBox="0 0 {size}" font-family="{FONT_FAMILY}">',
-        f"<title>{escape(picture.title)}</title>",
+        f"<title>{escape(picture.title, quote=False)}</title>",
         f'<rect width="{_n(picture.width)}" height="{_n(picture.height)}" fill="#ffffff"/>',
     ]
     for shape in picture.shapes:
@@ -122,8 +122,8 @@ def to_svg(picture: Picture) -> str:
                 weight = ' font-weight="bold"' if shape.bold else ""
                 lines.append(
                     f'<text x="{_n(shape.x)}" y="{_n(shape.y)}" font-size="{_n(shape.size)}" '
-                    f'fill="{shape.colour}" text-anchor={quoteattr(shape.anchor)}{weight}>'
-                    f"{escape(shape.text)}</text>"
+                    f'fill="{shape.colour}" text-anchor="{shape.anchor}"{weight}>'
+                    f"{escape(shape.text, quote=False)}</text>"
                 )
     return "\n".join([*lines, "</svg>", ""])
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from mimocorb_dist.topology import describe, draw, load, plan
+from mimocorb_dist.topology import describe, load, plan
+from mimocorb_dist.topology.graph import draw
 
 from .setups import BUFFERS, MAIN, SETUP, WORKERS
 
