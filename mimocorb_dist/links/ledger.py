@@ -112,6 +112,8 @@ class Ledger:
 
     def note_storing(self, slots: Numbers, first: int) -> None:
         """Note the numbers of events that lie in claimed slots, before they are published."""
+        self[Entry.STORED] = max(self[Entry.STORED], first)  # what came before is published; its notes may go
+        self._generations[slots] = 0  # a slot with a new number and its old count would seem to be published
         self._sequences[slots] = np.arange(first, first + len(slots))
         self._generations[slots] = self._table.all_claimed[slots]
 

@@ -61,6 +61,29 @@ class Table:
         self.all_written[slot] = self.all_claimed[slot]
 
 
+class Stores:
+    """An array of a ledger of which a process can die between any two stores."""
+
+    def __init__(self, array: np.ndarray, step: Callable[[], None]) -> None:
+        self._array, self._step = array, step
+
+    def __setitem__(self, places: np.ndarray, values: object) -> None:
+        for place, value in zip(places, np.broadcast_to(values, places.shape), strict=True):
+            self._array[place] = value
+            self._step()
+
+
+@contextlib.contextmanager
+def store_by_store(ledger: Ledger, step: Callable[[], None]) -> Iterator[None]:
+    """Let a process die between any two stores of a note."""
+    whole = ledger._sequences, ledger._generations
+    ledger._sequences, ledger._generations = (Stores(array, step) for array in whole)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        ledger._sequences, ledger._generations = whole
+
+
 class MortalSimulation(Simulation):
     """Keeps the slot tables of both rings, and the ledgers of both ends in the order that the ends keep.
 
@@ -103,7 +126,8 @@ class MortalSimulation(Simulation):
                 self.columns.all_taken[slot] += np.uint64(1)
                 self.ready.popleft()
                 self.step("send")
-            self.ledgers["send"].note_taken(slots, self.sender.taken, self.columns)
+            with store_by_store(self.ledgers["send"], lambda: self.step("send")):
+                self.ledgers["send"].note_taken(slots, self.sender.taken, self.columns)
             self.step("send")
             self.sender_does(Taken(slots))
         exhausted = self.ended and not self.ready and not self.exhausted_told
@@ -215,7 +239,8 @@ class MortalSimulation(Simulation):
         assert action.last == (action.offset + len(slots) == len(self.kept[0]))
         numbers = range(action.first, action.first + len(slots))
         self.storing = list(zip(numbers, slots, events, strict=True))
-        self.ledgers["receive"].note_storing(action.slots, action.first)
+        with store_by_store(self.ledgers["receive"], lambda: self.step("receive")):
+            self.ledgers["receive"].note_storing(action.slots, action.first)
         self.step("receive")
         for slot in reversed(slots) if self.backwards else slots:
             self.tables["receive"].publish(slot)

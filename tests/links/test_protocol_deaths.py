@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from mimocorb_dist.links.messages import Welcome
 from mimocorb_dist.links.protocol import Connecting, Incoming, ReleaseMode
 from mimocorb_dist.links.sender_state import Counts, SenderState
 from mimocorb_dist.ring.runtime import runtime_root
-from tests.links.mortal import MortalSimulation, Table
+from tests.links.mortal import Killed, MortalSimulation, Table, store_by_store
 from tests.links.simulation import NO_RANGES, STRIDE, TERMS
 from tests.links.test_protocol import LinkMachine
 
@@ -37,7 +39,7 @@ class MortalLinkMachine(LinkMachine):
         self.simulation = MortalSimulation(self.folder, source_slots, target_slots, mode, competing)
 
     @rule(
-        step=st.integers(0, 12),
+        step=st.integers(0, 30),
         deed=st.sampled_from(["take", "to_sender", "connect", "breaks"]),
         late=st.integers(0, 5),
     )
@@ -52,7 +54,7 @@ class MortalLinkMachine(LinkMachine):
         simulation.kill("send", step, deeds[deed], late)
 
     @rule(
-        step=st.integers(0, 12),
+        step=st.integers(0, 30),
         deed=st.sampled_from(["to_receiver", "to_receiver", "reserve", "flush", "old"]),
         answers=st.integers(0, 3),
         backwards=st.booleans(),
@@ -122,3 +124,26 @@ def test_what_a_killed_sender_had_sent_and_not_counted_is_counted_when_it_has_ar
     sender.handle(Connecting(), 0.0)
     sender.handle(Incoming(Welcome(5, 5, NO_RANGES, 8, 1)), 0.0)
     assert (sender.sent, sender.resent, sender.bytes) == (6, 0, 6 * STRIDE)
+
+
+def test_an_event_whose_note_was_begun_is_not_taken_for_the_last_one_in_its_slot(tmp_path: Path) -> None:
+    """A slot that was used before bears the count of that time until the new one is noted."""
+    for step in range(20):
+        path = tmp_path / f"receive{step}"
+        table = Table(2)
+        claim(table, 0, 1)
+        ledger = Ledger(path, table)
+        ledger.note_storing(np.array([0, 1]), 0)
+        table.publish(0)
+        table.publish(1)
+        claim(table, 0, 1)
+        steps = iter(range(step))
+
+        def die_in_time(steps: Iterator[int] = steps) -> None:
+            if next(steps, None) is None:
+                raise Killed
+
+        with contextlib.suppress(Killed), store_by_store(ledger, die_in_time):
+            ledger.note_storing(np.array([0, 1]), 2)
+        ledger = Ledger(path, table)
+        assert (ledger.settle(), ledger[Entry.STORED]) == (0, 2), f"killed after {step} stores"
