@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 5.0
 """How long processes without a node may handle no event before they are not waited for any more."""
+LONGEST_STEP_S = 0.5
+"""Of a longer time between two looks only so much counts: a machine that stood still let nobody work."""
 
 
 def directory_of(run_id: str, node: str, life: int) -> Path:
@@ -82,7 +84,7 @@ class Remains:
             except RingError:  # on another machine, or removed by the next start on this one
                 self._complete = False
         self._counts: list[tuple[int, int]] = []
-        self._moved_s = now_s
+        self._looked_s, self._still_s = now_s, 0.0
         self._alive = True
         self.over = not self._rings
 
@@ -97,9 +99,11 @@ class Remains:
             return
         self._alive = bool(sum(self._bury(ring) for ring in self._rings.values()))
         counts = [(book["written"], book["filled"]) for book in self.statistics().values()]
+        self._still_s += min(now_s - self._looked_s, LONGEST_STEP_S)
+        self._looked_s = now_s
         if counts != self._counts:
-            self._counts, self._moved_s = counts, now_s
-        self.over = not self._alive or now_s - self._moved_s > PATIENCE_S
+            self._counts, self._still_s = counts, 0.0
+        self.over = not self._alive or self._still_s > PATIENCE_S
 
     def statistics(self) -> dict[str, dict[str, Any]]:
         """Return the statistics of the rings that could be reached, as plain values."""
@@ -111,10 +115,10 @@ class Remains:
 
         alive = 0
         for row in range(0, MAX_MEMBERS * MEMBER_WORDS, MEMBER_WORDS):
-            pid, closed = ring.members[row + Member.PID], ring.members[row + Member.CLOSED]
+            pid = ring.members[row + Member.PID]
             if pid and psutil.pid_exists(pid):
                 alive += 1
-            elif pid and not closed:
+            elif pid and not ring.members[row + Member.CLOSED]:  # its last word, if it has ended in order
                 is_writer = ring.members[row + Member.ROLE] == Role.WRITER
                 ring.recover(pid)
                 if is_writer:

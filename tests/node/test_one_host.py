@@ -284,6 +284,7 @@ def test_when_the_node_is_killed_the_record_tells_what_its_processes_did_without
         assert not run.runtime_directories()
     content = eventually(lambda: (found := record(tmp_path))["run"]["finished"] and found, 10.0)
     assert (content["run"]["state"], content["run"]["quality"]) == ("failed", "ABORTED")
+    assert len(content["run"]["reasons"]) == 1, content
     (reason,) = content["run"]["reasons"]
     assert reason.startswith(f"node local has died: its process {run.process.pid} on")
     assert_balanced(content)
