@@ -228,7 +228,24 @@ def imbalances(
                 f"link {link.name}: the books do not balance: {receiver['received']} received, "
                 f"{sender['acknowledged']} acknowledged"
             )
-    return found
+    return [*found, *_stored_wrongly(plan, reports, lost_nodes)]
+
+
+def _stored_wrongly(plan: Plan, reports: Reports, lost_nodes: frozenset[str]) -> Iterator[str]:
+    """Yield a text for each ring that only links write, and that has not got what they received."""
+    for ring in _rings(plan, reports):
+        node_plan = plan.nodes[ring.node]
+        links = [link for link in node_plan.links_in if link.target_ring == ring.plan.ring]
+        ends = [_end(reports, ring.node, link.name, "received") for link in links]
+        others_write = len(links) < ring.plan.expected_writers
+        if ring.node in lost_nodes or others_write or not all(end.get("final") for end in ends):
+            continue
+        received = sum(end["received"] - end.get("dropped", 0) for end in ends)
+        if links and received != ring.statistics["written"]:
+            yield (
+                f"ring {ring.plan.ring} on node {ring.node}: the books do not balance: its links brought "
+                f"{received}, but {ring.statistics['written']} were written"
+            )
 
 
 def events(count: int) -> str:

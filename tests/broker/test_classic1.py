@@ -12,7 +12,8 @@ from mimocorb_dist.broker.state import State
 from mimocorb_dist.topology import plan as spread
 
 from .plans import ONE_NODE, planned
-from .test_control import kinds, registration
+from .registrations import registration
+from .test_control import kinds
 
 TWO_SOURCES = ONE_NODE.replace(
     "Workers:", "  other: {slot_count: 4, data_length: 1, data_dtype: {a: int8}}\nWorkers:"

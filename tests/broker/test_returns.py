@@ -12,7 +12,7 @@ from mimocorb_dist.broker.state import State
 from mimocorb_dist.errors import RefusedError
 
 from .plans import TWO_FILTERS, planned
-from .test_control import registration
+from .registrations import registration
 
 NODES = ("daq", "filter", "other", "storage")
 PORTS = {

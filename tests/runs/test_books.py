@@ -122,13 +122,24 @@ def test_events_rescued_on_their_way_home_balance_too(plan):
 
 def test_a_link_whose_ends_disagree_is_named(plan):
     reports = through_three_nodes()
-    reports["filter"]["links"]["raw@daq->filter"]["received"] = 11
+    reports["daq"]["links"]["raw@daq->filter"]["acknowledged"] = 9
     assert imbalances(plan, reports) == [
-        "link raw@daq->filter: the books do not balance: 11 received, 10 acknowledged"
+        "link raw@daq->filter: the books do not balance: 10 received, 9 acknowledged"
     ]
     reports["filter"]["links"]["raw@daq->filter"]["final"] = False  # it was killed before it could count on
     assert imbalances(plan, reports) == []
     assert link_books(plan, reports)["raw@daq->filter"]["final"] is True
+
+
+def test_a_ring_without_what_its_links_brought_is_named(plan):
+    reports = through_three_nodes(picked=9)
+    reports["filter"]["rings"]["raw.in"] = ring(9, {"readers": 9})
+    missed = "ring raw.in on node filter: the books do not balance: its links brought 10, but 9 were written"
+    assert imbalances(plan, reports) == [missed]
+    reports["filter"]["links"]["raw@daq->filter"]["dropped"] = 1  # beyond the limit of the run
+    assert imbalances(plan, reports) == []
+    reports["filter"]["links"]["raw@daq->filter"] = {"received": 10, "final": False}
+    assert imbalances(plan, reports) == []
 
 
 def test_more_read_than_written_is_named(plan):
