@@ -181,6 +181,22 @@ class Simulation:
         self.target_free.append(slot)
         return True
 
+    def flow(self, produced: int, frames: int, answers: int, read: int) -> None:
+        """Let events come from the source to the readers of the target."""
+        self.connect()
+        if not self.ended:
+            self.produce(produced)
+        for _ in range(3):
+            self.take(4)
+        for _ in range(frames):
+            self.to_receiver()
+        for place in range(read):
+            self.read(place)
+        self.reserve(12)
+        self.flush()
+        for _ in range(answers):
+            self.to_sender()
+
     # -- doing what the machines say
 
     def sender_does(self, given: SenderInput) -> None:

@@ -74,20 +74,7 @@ class LinkMachine(RuleBasedStateMachine):
     )
     def flow(self, produced: int, frames: int, answers: int, read: int) -> None:
         """What usually happens: without it, few connections would live to see anything."""
-        simulation = self.simulation
-        simulation.connect()
-        if not simulation.ended:
-            simulation.produce(produced)
-        for _ in range(3):
-            simulation.take(4)
-        for _ in range(frames):
-            simulation.to_receiver()
-        for place in range(read):
-            simulation.read(place)
-        simulation.reserve(12)
-        simulation.flush()
-        for _ in range(answers):
-            simulation.to_sender()
+        self.simulation.flow(produced, frames, answers, read)
 
     @precondition(lambda self: self.simulation.connection is not None)
     @rule(late=st.integers(0, 5))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
@@ -18,7 +19,7 @@ from mimocorb_dist.links.messages import Welcome
 from mimocorb_dist.links.protocol import Connecting, Incoming, ReleaseMode
 from mimocorb_dist.links.sender_state import Counts, SenderState
 from mimocorb_dist.ring.runtime import runtime_root
-from tests.links.mortal import Killed, MortalSimulation, Table, store_by_store
+from tests.links.mortal import End, Killed, MortalSimulation, Table, store_by_store
 from tests.links.simulation import NO_RANGES, STRIDE, TERMS
 from tests.links.test_protocol import LinkMachine
 
@@ -33,10 +34,16 @@ class MortalLinkMachine(LinkMachine):
         target_slots=st.integers(1, 12),
         mode=st.sampled_from(["read", "published"]),
         competing=st.booleans(),
+        rounds=st.integers(0, 6),
     )
-    def begin(self, source_slots: int, target_slots: int, mode: ReleaseMode, competing: bool) -> None:
+    def begin(
+        self, source_slots: int, target_slots: int, mode: ReleaseMode, competing: bool, rounds: int
+    ) -> None:
+        """Begin with slots that were used already: ledgers tell their events from the new ones."""
         self.folder = Path(tempfile.mkdtemp(prefix="linktest-", dir=runtime_root()))
         self.simulation = MortalSimulation(self.folder, source_slots, target_slots, mode, competing)
+        for _ in range(rounds):
+            self.simulation.flow(4, 3, 3, 12)
 
     @rule(
         step=st.integers(0, 30),
@@ -70,6 +77,18 @@ class MortalLinkMachine(LinkMachine):
         }
         simulation.kill("receive", step, deeds[deed], answers)
 
+    @rule(
+        kind=st.sampled_from(["send", "receive"]),
+        step=st.integers(0, 60),
+        produced=st.integers(1, 12),
+        left=st.integers(0, 5),
+        backwards=st.booleans(),
+    )
+    def killed_as_events_flow(self, kind: End, step: int, produced: int, left: int, backwards: bool) -> None:
+        """Most slots have been used before, and most deaths are in the middle of a frame."""
+        self.simulation.backwards = backwards
+        self.simulation.kill(kind, step, lambda: self.simulation.flow(produced, 3, 3, 12), left)
+
     def teardown(self) -> None:
         try:
             super().teardown()
@@ -82,6 +101,22 @@ TestMortalLink = MortalLinkMachine.TestCase
 TestMortalLink.settings = settings(
     max_examples=60, stateful_step_count=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
+
+
+@pytest.mark.parametrize("mode", ["read", "published"])
+@pytest.mark.parametrize("kind", ["send", "receive"])
+def test_an_end_may_be_killed_at_any_step_of_a_steady_flow(
+    tmp_path: Path, kind: End, mode: ReleaseMode
+) -> None:
+    for step in range(60):
+        folder = tmp_path / str(step)
+        folder.mkdir()
+        simulation = MortalSimulation(folder, 6, 4, mode, competing=False)
+        for _ in range(6):
+            simulation.flow(4, 3, 3, 12)
+        simulation.kill(kind, step, lambda flow=simulation.flow: flow(4, 3, 3, 12), 0)
+        simulation.run_to_the_end()
+        assert simulation.delivered == list(range(simulation.produced)), f"killed at step {step}"
 
 
 def claim(table: Table, *slots: int) -> None:
