@@ -31,7 +31,7 @@ Workers:
   look: {node: storage, file: f.py, function: look, observes: [raw]}
 target_directory: target
 """
-EVENTS = 30_000
+EVENTS = 12_000
 
 OTHER_FILES_BYTES = 1 << 18
 """Jobs, cards and locks of a node, beside its rings."""
