@@ -20,6 +20,8 @@ MOST_GROWTH = 0.01
 WARM_UP_S = 120.0
 """Within this time allocators have what they need, all slots were used, and files have their buffers."""
 LOOK_EVERY_S = 60.0
+WINDOW_S = 120.0
+"""How long is looked at the beginning and at the end: twice the time after which a row group is written."""
 
 
 def main() -> int:
@@ -54,13 +56,13 @@ def main() -> int:
 def _watch(the_lab: Lab, for_s: float) -> tuple[Figures, Figures]:
     """Return what is held at the beginning and at the end of a time."""
     begun_s = monotonic()
-    first = last = Figures.of(the_lab)
-    while monotonic() < begun_s + for_s:
-        let_pass(min(LOOK_EVERY_S, max(0.1, begun_s + for_s - monotonic())), "the run goes on")
+    window_s = min(WINDOW_S, for_s / 4)
+    first = Figures.typical(the_lab, window_s)
+    while monotonic() < begun_s + for_s - window_s:
+        let_pass(min(LOOK_EVERY_S, max(0.1, begun_s + for_s - window_s - monotonic())), "the run goes on")
         the_lab.alive()
-        last = Figures.of(the_lab)
-        print(f"{(monotonic() - begun_s) / 60:5.1f} min: {last}", flush=True)
-    return first, last
+        print(f"{(monotonic() - begun_s) / 60:5.1f} min: {Figures.of(the_lab)}", flush=True)
+    return first, Figures.typical(the_lab, window_s)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import median
+from time import monotonic
 
 import psutil
 
 from tests.chaos.lab import Lab
 from tests.chaos.processes import Role, processes
+from tests.support import let_pass
 
+LOOK_EVERY_S = 3.0
 _MIB = 1 << 20
 
 
@@ -40,6 +44,22 @@ class Figures:
             {role: process.num_fds() for role, process in sorted(found.items())},
             *lab.shared_memory(),
         )
+
+    @classmethod
+    def typical(cls, lab: Lab, for_s: float) -> Figures:
+        """Look for some time, and take the median of each: exporters gather events, and then write them."""
+        looks, end_s = [], monotonic() + for_s
+        while not looks or monotonic() < end_s:
+            looks.append(cls.of(lab))
+            let_pass(LOOK_EVERY_S, "exporters gather and write")
+
+        def each(column: str) -> dict[Role, int]:
+            return {
+                role: int(median(look.__dict__[column].get(role, 0) for look in looks))
+                for role in looks[-1].rss_bytes
+            }
+
+        return cls(each("rss_bytes"), each("descriptors"), looks[-1].files, looks[-1].shared_bytes)
 
     def __str__(self) -> str:
         return (
