@@ -164,26 +164,16 @@ def _here(broker, node):
         return False
 
 
-def test_a_node_that_leaves_while_others_are_missing_can_come_back(tmp_path):
+@pytest.mark.parametrize(("leaves", "stays"), [("daq", "storage"), ("storage", "daq")])
+def test_a_node_that_leaves_while_others_are_missing_can_come_back(tmp_path, leaves, stays):
+    """Also the one with the broker: the others wait for another."""
     setup, broker = three(tmp_path, SOURCE="events: 10")
     with started(setup, ("storage", "daq")) as runs:
         eventually(lambda: _here(broker, "daq"), 60.0)
-        runs["daq"].interrupt()
-        runs["daq"].ends(0)
-        with started(setup, ("filter", "daq")) as others:
-            for run in (runs["storage"], *others.values()):
-                run.ends(0)
-    assert record(tmp_path)["run"]["quality"] == "GOOD"
-
-
-def test_nodes_wait_for_another_broker_when_theirs_ends_before_the_run(tmp_path):
-    setup, broker = three(tmp_path, SOURCE="events: 10")
-    with started(setup, ("storage", "daq")) as runs:
-        eventually(lambda: _here(broker, "daq"), 60.0)
-        runs["storage"].interrupt()
-        runs["storage"].ends(0)
-        with started(setup, ("storage", "filter")) as others:
-            for run in (runs["daq"], *others.values()):
+        runs[leaves].interrupt()
+        runs[leaves].ends(0)
+        with started(setup, ("filter", leaves)) as others:
+            for run in (runs[stays], *others.values()):
                 run.ends(0)
     assert record(tmp_path)["run"]["quality"] == "GOOD"
 
