@@ -349,7 +349,7 @@ class Crew:
         self._restarts[member.task.name] += 1
         self._past_events[member.task.name] += member.events
         member.phase, member.said_finished, member.tells = Phase.STARTING, False, 0
-        if member.task.kind == "worker":  # ends of links go on counting
+        if member.task.kind not in ("send", "receive"):  # ends of links go on counting
             member.events = 0
         member.failure, member.traceback = None, ""
 

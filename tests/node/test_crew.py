@@ -214,6 +214,18 @@ def test_a_worker_that_makes_progress_between_kills_is_not_given_up(crew):
         assert isinstance(crew.died(worker, KILLED), Restart)
 
 
+def test_a_view_that_makes_progress_between_kills_is_not_given_up(tmp_path):
+    """It counts anew each time, and may live shorter than the first one."""
+    text = THREE_NODES + "  look: {node: storage, file: f.py, function: save, observes: [raw]}\n"
+    plan = planned(tmp_path, text)[1]
+    crew = Crew(tasks_of(plan.nodes["daq"], plan))
+    sender = task_of(crew, "view-send")
+    for life in range(2 * MAX_IDLE_DEATHS):
+        let_run(crew)
+        crew.hear(sender, {"state": "counts", "sent": 1 if life else 1000, "bytes": 1})
+        assert isinstance(crew.died(sender, KILLED, "", Traces()), Restart)
+
+
 def test_what_the_rings_tell_is_progress_even_if_a_worker_did_not_live_to_say_it(crew):
     worker = task_of(crew, "worker")
     for _ in range(10 * MAX_BARREN_DEATHS):
