@@ -218,12 +218,14 @@ class ReceiverState:
         return [Send(Welcome(self.received, self.stored, self.held, self.capacity, self.readers), peer)]
 
     def _frame(self, message: Frame, peer: bytes) -> list[ReceiverAction]:
-        fits = self.release == "published" or message.count <= self._free_count
+        # There may be no slot for some: those whose readers have just let them go when this end went on in
+        # the place of one that was killed are not held, and come back a little later.
+        fits = self.received + message.count - self.stored <= self.capacity
         if message.first != self.received or message.count < 1 or not fits or self.total is not None:
             return self._turn_away(
                 peer,
                 f"event {message.first} and {message.count} in all do not follow {self.received} events, "
-                f"or find no room in {self._free_count} slots",
+                f"or are, with {self.received - self.stored} that wait, too many for {self.capacity} slots",
             )
         self.received += message.count
         self._kept.append(self.received)

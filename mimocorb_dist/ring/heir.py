@@ -29,8 +29,6 @@ def take_over(path: Path) -> Ring:
         If there is no such ring.
     """
     ring = Ring(path)
-    for queue in Ring.make_queues(path, ring.spec):  # those that are there get their size again
-        queue.close()
     for index, ready in enumerate(ring.ready):
         with ready:
             ring.line_up(index)

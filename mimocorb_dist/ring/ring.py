@@ -73,9 +73,10 @@ class Ring:
         self.table = SlotTable(self._memory, self.layout)
         self.header = self.table.header
         self.members = self._words(self.layout.members_offset, MAX_MEMBERS * MEMBER_WORDS)
-        self.free = TokenQueue(free_path(self.path))
-        self.spare = TokenQueue(spare_path(self.path))
-        self.ready = [TokenQueue(ready_path(self.path, group)) for group in self.spec.groups]
+        tokens = _queue_length(self.spec)
+        self.free = TokenQueue(free_path(self.path), tokens)
+        self.spare = TokenQueue(spare_path(self.path), tokens)
+        self.ready = [TokenQueue(ready_path(self.path, group), tokens) for group in self.spec.groups]
         self.all_metadata: npt.NDArray[np.void] = np.ndarray(
             (self.slot_count,), METADATA_DTYPE, self._memory, self.layout.metadata_offset
         )
@@ -155,8 +156,7 @@ class Ring:
         RingError
             If they cannot be made.
         """
-        # A token for each slot, one doubled after a death, and some to wake readers.
-        tokens = min(2 * spec.slot_count + 1024, MAX_TOKENS)
+        tokens = _queue_length(spec)
         paths = [free_path(path), spare_path(path), *(ready_path(path, group) for group in spec.groups)]
         queues: list[TokenQueue] = []
         try:
@@ -580,3 +580,8 @@ class Ring:
 
     def _words(self, offset: int, count: int) -> memoryview:
         return self._memory[offset : offset + count * 8].cast("Q")
+
+
+def _queue_length(spec: BufferSpec) -> int:
+    """Return how many tokens a queue has room for: one for each slot, doubled after a death, and some to wake."""
+    return min(2 * spec.slot_count + 1024, MAX_TOKENS)

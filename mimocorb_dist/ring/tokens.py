@@ -46,37 +46,44 @@ class TokenQueue:
     ----------
     path
         Path of the FIFO.
+    capacity
+        How many tokens it holds at least. A FIFO that nobody held has forgotten that, and what was in it.
+
+    Raises
+    ------
+    RingError
+        If it is not there, or the kernel grants no queue of that size.
     """
 
     _open: ClassVar[weakref.WeakSet[TokenQueue]] = weakref.WeakSet()
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, capacity: int) -> None:
         self.path = path
+        wanted = capacity * TOKEN_BYTES
         try:
             self.fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
             raise RingError(
                 f"{path}: cannot open this queue of a ring buffer ({error.strerror}); is its run over?"
             ) from error
+        try:
+            if fcntl.fcntl(self.fd, _F_GETPIPE_SZ) < wanted:
+                fcntl.fcntl(self.fd, _F_SETPIPE_SZ, wanted)
+        except OSError as error:
+            os.close(self.fd)
+            raise RingError(
+                f"{path}: the kernel grants no queue of {wanted} bytes ({error.strerror}); "
+                "use fewer slots or raise /proc/sys/fs/pipe-max-size"
+            ) from error
         self._threads = threading.RLock()
         self._open.add(self)
 
     @classmethod
     def create(cls, path: Path, capacity: int) -> TokenQueue:
-        """Make a FIFO that holds at least `capacity` tokens, unless it is there, and open it."""
+        """Make a FIFO, unless it is there, and open it."""
         if not path.is_fifo():
             os.mkfifo(path, 0o600)
-        queue = cls(path)
-        wanted = capacity * TOKEN_BYTES
-        if fcntl.fcntl(queue.fd, _F_GETPIPE_SZ) < wanted:
-            try:
-                fcntl.fcntl(queue.fd, _F_SETPIPE_SZ, wanted)
-            except OSError as error:
-                raise RingError(
-                    f"{path}: the kernel grants no queue of {wanted} bytes ({error.strerror}); "
-                    "use fewer slots or raise /proc/sys/fs/pipe-max-size"
-                ) from error
-        return queue
+        return cls(path, capacity)
 
     def push(self, tokens: bytes) -> None:
         """Append tokens."""

@@ -200,9 +200,9 @@ class MortalSimulation(Simulation):
             self.receiver_does(Reserved(slots))
         return count > 0
 
-    def read(self, place: int) -> bool:
+    def read(self, place: int, *, slowly: bool = False) -> bool:
         slots = list(self.target)
-        done = super().read(place)
+        done = super().read(place, slowly=slowly)
         if done:
             slot = slots[place % len(slots)]
             table = self.tables["receive"]
@@ -268,6 +268,7 @@ class MortalSimulation(Simulation):
             connection.to_receiver.clear()
         self.kept.clear()
         self.unsent.clear()
+        self.receiver_restored = True
         table = self.tables["receive"]
         before = int(table.all_written.sum())
         settled = Ledger(self.folder / "receive", table).settle()

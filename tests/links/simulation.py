@@ -78,8 +78,10 @@ class Simulation:
         self.produced = 0
         self.exhausted_told = False
         self.restored = False  # whether the sender has taken over from one that was killed
+        self.receiver_restored = False
         self.ended = False
         self.target_free = deque(range(target_slots))
+        self.coming_back: list[int] = []
         self.target: dict[int, int] = {}
         self.delivered: list[int] = []
         self.finished_reading: set[int] = set()
@@ -172,16 +174,22 @@ class Simulation:
             self.receiver_does(Reserved(np.array([self.target_free.popleft() for _ in range(count)])))
         return count > 0
 
-    def read(self, place: int) -> bool:
-        """A reader of the target ring is done with one of its events."""
+    def read(self, place: int, *, slowly: bool = False) -> bool:
+        """A reader of the target ring is done with one of its events; slowly: its slot comes back later."""
         if not self.target:
             return False
         slot = list(self.target)[place % len(self.target)]
         self.finished_reading.add(self.target.pop(slot))
-        self.target_free.append(slot)
+        (self.coming_back if slowly else self.target_free).append(slot)
         return True
 
-    def flow(self, produced: int, frames: int, answers: int, read: int) -> None:
+    def come_back(self) -> bool:
+        """Slots that a reader has let go are free."""
+        slots, self.coming_back = self.coming_back, []
+        self.target_free.extend(slots)
+        return bool(slots)
+
+    def flow(self, produced: int, frames: int, answers: int, read: int, *, slowly: bool = False) -> None:
         """Let events come from the source to the readers of the target."""
         self.connect()
         if not self.ended:
@@ -191,7 +199,7 @@ class Simulation:
         for _ in range(frames):
             self.to_receiver()
         for place in range(read):
-            self.read(place)
+            self.read(place, slowly=slowly)
         self.reserve(12)
         self.flush()
         for _ in range(answers):
@@ -300,7 +308,7 @@ class Simulation:
                 self.to_receiver(),
                 self.to_sender(),
             ]
-            busy += [self.read(0), self.reserve(1000)]
+            busy += [self.come_back(), self.read(0), self.reserve(1000)]
             self.flush()
             idle = 0 if any(busy) else idle + 1
             if idle > 3:

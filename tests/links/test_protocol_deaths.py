@@ -83,11 +83,16 @@ class MortalLinkMachine(LinkMachine):
         produced=st.integers(1, 12),
         left=st.integers(0, 5),
         backwards=st.booleans(),
+        slowly=st.booleans(),
     )
-    def killed_as_events_flow(self, kind: End, step: int, produced: int, left: int, backwards: bool) -> None:
+    def killed_as_events_flow(
+        self, kind: End, step: int, produced: int, left: int, backwards: bool, slowly: bool
+    ) -> None:
         """Most slots have been used before, and most deaths are in the middle of a frame."""
-        self.simulation.backwards = backwards
-        self.simulation.kill(kind, step, lambda: self.simulation.flow(produced, 3, 3, 12), left)
+        simulation = self.simulation
+        simulation.backwards = backwards
+        simulation.kill(kind, step, lambda: simulation.flow(produced, 3, 3, 12, slowly=slowly), left)
+        simulation.flow(produced, 3, 3, 0)
 
     def teardown(self) -> None:
         try:
@@ -182,3 +187,24 @@ def test_an_event_whose_note_was_begun_is_not_taken_for_the_last_one_in_its_slot
             ledger.note_storing(np.array([0, 1]), 2)
         ledger = Ledger(path, table)
         assert (ledger.settle(), ledger[Entry.STORED]) == (0, 2), f"killed after {step} stores"
+
+
+def test_slots_that_come_back_after_a_death_are_waited_for(tmp_path: Path) -> None:
+    """Their reader has let them go, and so they are not held; but they are not free yet."""
+    simulation = MortalSimulation(tmp_path, 8, 4, "read", competing=False)
+    for _ in range(4):
+        simulation.flow(4, 3, 3, 0)
+    assert len(simulation.target) == 4
+    for _ in range(2):
+        simulation.read(0, slowly=True)
+    simulation.receiver_dies(0)
+    simulation.sender_breaks()
+    for _ in range(4):
+        simulation.flow(4, 3, 3, 0)
+    assert simulation.receiver.received - simulation.receiver.stored == 2
+    assert simulation.failures == []
+    simulation.come_back()
+    simulation.reserve(4)
+    assert simulation.receiver.received == simulation.receiver.stored == 6
+    simulation.run_to_the_end()
+    assert simulation.delivered == list(range(simulation.produced))

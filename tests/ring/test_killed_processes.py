@@ -147,3 +147,17 @@ def test_the_ring_tells_what_a_dead_process_has_done_and_not_what_one_before_it_
     writer.close()
     ring.unlink()
     ring.close()
+
+
+def test_queues_that_nobody_held_have_room_for_all_slots_again(tmp_path):
+    """The kernel forgets how long a FIFO was, with all that was in it, when its last holder has died."""
+    ring = make_ring(tmp_path, slot_count=20_000)
+    path = ring.path
+    writer = fill(ring, 100)
+    writer.close()
+    ring.close()
+    found = Ring.open(path)
+    found.recover(-1)
+    assert len(found.table.free_tokens()) == 20_000 - 100
+    found.unlink()
+    found.close()
