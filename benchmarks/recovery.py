@@ -179,8 +179,10 @@ class Lab:
     def kill(self) -> None:
         """End all processes at once."""
         for node in self.nodes.values():
-            for process in [*psutil.Process(node.process.pid).children(recursive=True), node.process]:
-                process.kill()
+            children = psutil.Process(node.process.pid).children(recursive=True)
+            node.process.kill()
+            for child in children:
+                child.kill()
             node.process.wait()
 
 

@@ -583,5 +583,5 @@ class Ring:
 
 
 def _queue_length(spec: BufferSpec) -> int:
-    """Return how many tokens a queue has room for: one for each slot, doubled after a death, and some to wake."""
+    """Return for how many tokens a queue has room: a token for each slot, two after a death, some to wake."""
     return min(2 * spec.slot_count + 1024, MAX_TOKENS)

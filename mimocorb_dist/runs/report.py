@@ -57,7 +57,8 @@ def _incidents(record: Mapping[str, Any]) -> list[str]:
     lines = []
     for row in record.get("incidents", []):
         since = datetime.fromisoformat(row["from"])
-        text = f"{duration_text(row['duration_s'])} from {since:%H:%M:%S} on: {row['why']}"
+        where = "" if row["where"] in row["why"].split() else f"{row['where']}: "
+        text = f"{duration_text(row['duration_s'])} from {since:%H:%M:%S} on: {where}{row['why']}"
         lines.append(f"  {row['kind']:<8} {text}")
     for kind, sums in record.get("more_incidents", {}).items():
         lines.append(f"  {kind:<8} {sums['count']} times more, {duration_text(sums['duration_s'])} in all")

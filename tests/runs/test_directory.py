@@ -264,7 +264,7 @@ def test_the_report_tells_time_held_from_time_waited(tmp_path):
     }
     write_record(tmp_path / "run.json", content)
     text = report(tmp_path)
-    assert "  held     10.0 s from 12:00:05 on: no room\n" in text
+    assert "  held     10.0 s from 12:00:05 on: a: no room\n" in text
     assert "  silent   2 times more, 1 min 20 s in all\n" in text
     assert "raw: importers waited 16.7 % of the time" in text  # 1 s beside 5 s
     assert " 80.0 % " in text
