@@ -86,10 +86,13 @@ _MUCH_BEHIND = 0.5
 
 def _bottlenecks(record: Mapping[str, Any]) -> list[str]:
     """Say for buffers whose importers had to wait what they waited for."""
-    workers = (record.get("setup") or {}).get("Workers", {})
+    setup = record.get("setup") or {}
+    workers, buffers = setup.get("Workers", {}), setup.get("Buffers", {})
     lines = []
     held_s = _held_s(record)
     for name, book in record["buffers"].items():
+        if buffers.get(name, {}).get("when_full", "block") != "block":
+            continue  # nobody waits for it; to see that it is full takes its time
         sources = [worker for worker in workers.values() if _imports(worker) and name in worker["sinks"]]
         waited_s = max(0.0, float(book["dead_time_s"]) - held_s * sum(map(_processes, sources)))
         share = dead_time_share({**book, "dead_time_s": waited_s})

@@ -270,6 +270,15 @@ def test_the_report_tells_time_held_from_time_waited(tmp_path):
     assert " 80.0 % " in text
 
 
+def test_the_report_knows_of_nobody_who_waits_for_a_buffer_that_drops(tmp_path):
+    raw = CONTENT["buffers"]["raw"] | {"max_fill": 1.0, "dead_time_s": 1.0, "live_time_s": 9.0}
+    workers = {"source": {"sinks": ["raw"]}, "save": {"sources": ["raw"]}}
+    for when_full, told in (("block", True), ("drop_new", False)):
+        setup = {"Workers": workers, "Buffers": {"raw": {"when_full": when_full}}}
+        write_record(tmp_path / "run.json", CONTENT | {"buffers": {"raw": raw}, "setup": setup})
+        assert ("importers waited" in report(tmp_path)) is told
+
+
 def test_the_report_does_not_call_slow_what_does_little_but_fail(tmp_path):
     raw = CONTENT["buffers"]["raw"] | {"max_fill": 1.0}
     workers = {"save": CONTENT["workers"]["save"] | {"errors": 15, "events": 2}}
