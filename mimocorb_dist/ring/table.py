@@ -53,13 +53,12 @@ Words = npt.NDArray[np.uint64]
 _SLOT_BITS, _ONE = np.uint64(SLOT_BITS), np.uint64(1)
 _ONE_WRITING = np.uint64(1 << SLOT_BITS)
 """What a further writing adds to a slot's token."""
-_fence_lock = threading.Lock()
 
 
 def fence() -> None:
     """Let no later load pass an earlier store."""
-    with _fence_lock:
-        pass
+    # A lock of its own for each call: one for all would be held for ever by who is interrupted in here.
+    threading.Lock().acquire()
 
 
 STORES_MAY_PASS = os.uname().machine not in ("x86_64", "AMD64", "i686")
