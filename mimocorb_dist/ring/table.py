@@ -318,8 +318,8 @@ class SlotTable:
         """Do the same as `give_back` for all that a member has taken; return how many slots."""
         mine = group.all_reader == member
         slots = np.flatnonzero(mine & (group.all_taken > group.all_released))
-        group.all_reader[mine] = NOBODY
-        self.give_back(group, slots)
+        self.give_back(group, slots)  # before the member's name goes: by that they are found after a death here
+        group.all_reader[group.all_reader == member] = NOBODY
         return len(slots)
 
     def give_back(self, group: GroupColumns, slots: Slots) -> None:

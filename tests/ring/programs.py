@@ -370,6 +370,22 @@ def _take_and_release(ring: Ring, ledger: Ledger) -> None:
     ledger[DONE] += 1
 
 
+def _take_and_close(ring: Ring, ledger: Ledger) -> None:
+    """End with events in hand, which nobody has dealt with."""
+    reader = BufferReader(ring, ring.spec.groups[0])
+    reader.take(3)
+    reader.close()
+
+
+FORMER_PID = 1 << 23
+"""A process that has died before; the kernel gives no number as large."""
+
+
+def _recover(ring: Ring, ledger: Ledger) -> None:
+    """Set right what another process left behind."""
+    ring.recover(FORMER_PID)
+
+
 def _read_to_the_end(ring: Ring, ledger: Ledger) -> None:
     reader = BufferReader(ring, ring.spec.groups[0])
     while True:
@@ -455,6 +471,8 @@ SCENARIOS: dict[str, Callable[[Ring, Ledger], object]] = {
     "read large batches": _read_large_batches,
     "read and fail": _read_and_fail,
     "take and release": _take_and_release,
+    "take and close": _take_and_close,
+    "recover": _recover,
     "read to the end": _read_to_the_end,
     "hand on": hand_on,
     "hand on batches": hand_on_batches,

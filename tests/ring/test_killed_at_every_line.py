@@ -14,7 +14,7 @@ import pytest
 
 from mimocorb_dist.ring import BufferReader, BufferWriter, EndOfStream, Ring, Run
 from tests.ring.ledger import Ledger
-from tests.ring.programs import DONE, FIRST_NEW, SEEN, STARTED, TOTAL_STEPS
+from tests.ring.programs import DONE, FIRST_NEW, FORMER_PID, SEEN, STARTED, TOTAL_STEPS
 from tests.ring.rings import (
     attached,
     check_table,
@@ -48,6 +48,7 @@ def kill_at_every_step(
     slot_count: int = 16,
     groups: tuple[str, ...] = ("readers",),
     when_full: WhenFull = "block",
+    dead_before: tuple[int, ...] = (),
 ) -> None:
     """Run a scenario as often as it has steps, killed one step later each time, and check what is left."""
     step, steps = 0, 0
@@ -66,6 +67,8 @@ def kill_at_every_step(
                 assert steps > 10
             elif status != -signal.SIGKILL:  # it took a shorter way this time
                 assert status == 0 and step > 0.8 * steps
+            for other in dead_before:
+                ring.recover(other)
             recovery = ring.recover(pid)
             check_table(ring)
             check_everybody_wakes(ring)
@@ -206,7 +209,7 @@ def test_writer_killed_while_it_closes_does_not_hold_up_the_end_of_the_stream(
 
 @pytest.mark.parametrize("granularity", GRANULARITY)
 @pytest.mark.parametrize(
-    "name", ["read", "read and close", "read batches", "read and fail", "take and release"]
+    "name", ["read", "read and close", "read batches", "read and fail", "take and release", "take and close"]
 )
 def test_what_a_killed_reader_had_is_delivered_again(
     host: MemberHost, directory: Path, name: str, granularity: str
@@ -229,6 +232,32 @@ def test_what_a_killed_reader_of_many_slots_had_is_delivered_again(
         check,
         prepare=lambda ring: fill(ring, 450),
         slot_count=500,
+    )
+
+
+@pytest.mark.parametrize("granularity", GRANULARITY)
+def test_what_a_process_had_that_set_right_another_ones_death_and_was_killed_itself(
+    host: MemberHost, directory: Path, granularity: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leave_things_in_hand(ring: Ring) -> None:
+        fill(ring, 10)
+        monkeypatch.setattr("os.getpid", lambda: FORMER_PID)
+        BufferReader(ring).take(3)
+        BufferWriter(ring).reserve(2)
+        monkeypatch.undo()
+
+    def check(ring: Ring, ledger: Ledger, redelivered: int) -> None:
+        assert read_available(BufferReader(ring)) == list(range(10))
+        assert_all_slots_claimable(ring)
+
+    kill_at_every_step(
+        host,
+        directory,
+        granularity,
+        "recover",
+        check,
+        leave_things_in_hand,
+        dead_before=(FORMER_PID,),
     )
 
 
