@@ -57,7 +57,7 @@ class Deaths:
 
 
 class Remains:
-    """The rings of a node that has died, until its processes have ended.
+    """The rings of a node on this machine, and what becomes of them when it has died.
 
     Processes whose node has died let their events come through, and end. Here it is seen to that they do not
     wait for those among them that died, and their books are kept.
@@ -72,17 +72,27 @@ class Remains:
         How often it has come back.
     now_s
         Monotonic time in s.
+
+    Attributes
+    ----------
+    life
+        As given.
+    complete
+        Whether all its rings could be opened.
+    over
+        Whether nobody works on them any more, or nobody has for long.
     """
 
     def __init__(self, run_id: str, plan: NodePlan, life: int, now_s: float) -> None:
+        self.life = life
         directory = directory_of(run_id, plan.node.name, life)
         self._rings: dict[str, Ring] = {}
-        self._complete = True
+        self.complete = True
         for ring in plan.rings:
             try:
                 self._rings[ring.ring] = Ring.open(directory / f"{ring.ring}.ring")
             except RingError:  # on another machine, or removed by the next start on this one
-                self._complete = False
+                self.complete = False
         self._counts: list[tuple[int, int]] = []
         self._looked_s, self._still_s = now_s, 0.0
         self._alive = True
@@ -91,7 +101,7 @@ class Remains:
     @property
     def settled(self) -> bool:
         """Whether all rings are here, and nobody works on them any more: their books are final."""
-        return self._complete and not self._alive
+        return self.complete and not self._alive
 
     def look(self, now_s: float) -> None:
         """See how far the processes are."""

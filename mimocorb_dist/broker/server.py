@@ -137,6 +137,7 @@ class Broker:
             present = {node: self._control.returns.lives[node] for node in self._control.present}
             for node, in_order in self._deaths.look(present).items():
                 self._control.node_died(node, now_s, for_good=in_order, in_order=in_order)
+            self._hold_rings(now_s)
         self._control.tick(now_s)
         self._note_incidents()
         self._post.remind(self._control.present, now_s)
@@ -149,18 +150,34 @@ class Broker:
             self._next_record_s = now_s + (RECORD_OF_YOUNG_S if is_young else RECORD_S)
             self._write_record()
 
+    def _hold_rings(self, now_s: float) -> None:
+        """Open the rings of all nodes on this machine.
+
+        Who is dead may be cleaned away by any start here, before it is noticed: the books stay at hand.
+        """
+        for node in self._control.present if self._control.begun else ():
+            remains = self._remains_of(node, now_s)
+            if remains.complete and not remains.over:
+                self._remains[node] = remains
+            else:
+                self._remains.pop(node, None)
+
+    def _remains_of(self, node: str, now_s: float) -> Remains:
+        life, held = self._control.returns.lives[node], self._remains.get(node)
+        if held is not None and held.life == life:
+            return held
+        return Remains(self._run_id, self._plan.nodes[node], life, now_s)
+
     def _see_to_remains(self, now_s: float) -> None:
         """Keep the books of rings whose node has died, and end the run when all is over."""
-        lost, lives = self._control.lost_nodes, self._control.returns.lives
-        self._remains = {node: remains for node, remains in self._remains.items() if node in lost}
-        for node in lost - set(self._remains):
-            self._remains[node] = Remains(self._run_id, self._plan.nodes[node], lives[node], now_s)
-        for node, remains in self._remains.items():
+        for node in sorted(self._control.lost_nodes):
+            remains = self._remains[node] = self._remains_of(node, now_s)
             remains.look(now_s)
             before = self._control.reports.get(node, {})
             rings = self._control.returns.total(node, {"rings": remains.statistics()})["rings"]
             self._control.reports[node] = {**before, "rings": {**before.get("rings", {}), **rings}}
-        if self._over and self._farewells is None and all(left.over for left in self._remains.values()):
+        is_quiet = all(self._remains[node].over for node in self._control.lost_nodes)
+        if self._over and self._farewells is None and is_quiet:
             self._end()
 
     # Messages.

@@ -318,7 +318,7 @@ class SlotTable:
         """Do the same as `give_back` for all that a member has taken; return how many slots."""
         mine = group.all_reader == member
         slots = np.flatnonzero(mine & (group.all_taken > group.all_released))
-        self.give_back(group, slots)  # before the member's name goes: by that they are found after a death here
+        self.give_back(group, slots)  # first: by the member's name they are found again after a death in here
         group.all_reader[group.all_reader == member] = NOBODY
         return len(slots)
 
