@@ -94,6 +94,13 @@ class RunControl(Course):
         return [node for node in self.present if node in self._silence.quiet]
 
     @property
+    def unheard(self) -> Mapping[str, float]:
+        """Nodes that are waited for, dead or silent, and when they were last heard (monotonic time in s)."""
+        silent = self.silent
+        waited_for = [node for node in self.present if node in silent or self._silence.is_dead(node)]
+        return {node: self._silence.since_s(node) for node in waited_for if node not in self._closed}
+
+    @property
     def held(self) -> Mapping[str, str]:
         """Nodes whose disk lets importers wait, and why."""
         return {} if self.over or self.state is State.DRAINING else self.pauses.full
@@ -254,21 +261,19 @@ class RunControl(Course):
             is_news = self._silence.dies(node, now_s)
             if not self._silence.dead_too_long(node, now_s, can_wait=not self._hurried):
                 if is_news:
-                    self._notice(
-                        f"node {node} has died; its processes work on: start it again, and it goes on"
-                    )
+                    self._notice(f"node {node} has died; start it again, and it goes on with what it had")
                 return
         there = self.registrations[node]
         how = "has ended alone" if in_order else "has died"
         died = f"{how}: its process {there.pid} on {there.host} ended before {self._time(now_s)}"
-        self.node_lost(node, f"{died}, its last word came at {self._time(self._silence.heard_s(node))}")
+        self.node_lost(node, f"{died}, its last word came at {self._time(self._silence.since_s(node))}")
 
-    def node_returned(self, node: str, pid: int, now_s: float) -> tuple[str, float]:
-        """Note that a node that had died was started again; return what that was, and how long it took."""
-        before, died_s = self.registrations[node], self._silence.before_s(node)
+    def node_returned(self, node: str, pid: int) -> str:
+        """Note that a node that had died was started again; return what that was."""
+        before = self.registrations[node]
         self.registrations[node] = replace(before, pid=pid, restarts=before.restarts + 1)
         self._notice(f"node {node} was started again, and goes on")
-        return f"its process {before.pid} died, and process {pid} went on in its place", now_s - died_s
+        return f"its process {before.pid} died, and process {pid} went on in its place"
 
     def node_lost(self, node: str, what: str) -> None:
         """Note that a node is no more, and what has happened to it; the others end in good order."""
@@ -328,7 +333,7 @@ class RunControl(Course):
             if self._silence.is_dead(node):
                 continue  # see `node_died`
             if self._silence.for_s(node, now_s) > patience_s and node not in self._closed:
-                self.node_lost(node, f"has vanished: no word since {self._time(self._silence.heard_s(node))}")
+                self.node_lost(node, f"has vanished: no word since {self._time(self._silence.since_s(node))}")
             elif self._silence.begins(node, now_s):
                 wait = f"for up to {patience_s:g} s"
                 self._notice(
@@ -394,13 +399,17 @@ class RunControl(Course):
         kept |= {name: sorted(getattr(self, name)) for name in _SETS} | {
             "state": str(self.state),
             "pauses": self.pauses.to_plain(),
+            "quiet": self._silence.quiet_since(),
         }
         kept["returns"] = self.returns.to_plain()
         kept["registrations"] = {name: node.to_plain() for name, node in self.registrations.items()}
         return kept, {name: getattr(self, name) for name in _MOVING}
 
-    def recall(self, kept: Mapping[str, Any], moving: Mapping[str, Any], now_s: float) -> None:
-        """Go on where `to_plain` was called; what was to be done then, and perhaps was not, is done again."""
+    def recall(self, kept: Mapping[str, Any], moving: Mapping[str, Any], died_s: float, now_s: float) -> None:
+        """Go on where `to_plain` was called; what was to be done then, and perhaps was not, is done again.
+
+        `died_s`: when the broker died that called it.
+        """
         for name in _PLAIN:
             setattr(self, name, kept[name])
         for name in _SETS:
@@ -411,8 +420,7 @@ class RunControl(Course):
         self.pauses.recall(kept["pauses"])
         self.returns.recall(kept["returns"])
         self.registrations = {name: Registration(**node) for name, node in kept["registrations"].items()}
-        for node in self.registrations:
-            self._silence.heard(node, now_s)
+        self._silence.recall(self.registrations, kept["quiet"], died_s, now_s)
         if self.over:
             self._effects.append(Over())
         elif self._made and not self._has_run:
@@ -448,7 +456,7 @@ class RunControl(Course):
         self.reports[node] = known
         what = (
             f"node {node} lost all that it held (process {before.pid} on {before.host}, last word at "
-            f"{self._time(self._silence.heard_s(node))}), and came back at {self._time(now_s)}"
+            f"{self._time(self._silence.since_s(node))}), and came back at {self._time(now_s)}"
         )
         self.flaws.append(f"{what}; {RETURNED}")
         self._notice(what)

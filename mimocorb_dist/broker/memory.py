@@ -5,8 +5,10 @@ It is written before any word leaves the broker, so nobody ever knows more of th
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 from mimocorb_dist.errors import RunError
@@ -57,6 +59,18 @@ class Memory:
                 "if its broker dies"
             ) from error
         self._noted = text
+
+    def touch(self) -> None:
+        """Say that its writer lives."""
+        with contextlib.suppress(FileNotFoundError):  # nothing has been noted yet
+            os.utime(self._path)
+
+    def touched_s(self) -> float:
+        """Return when its writer last lived, in s since 1970; now, if that is not known."""
+        try:
+            return self._path.stat().st_mtime
+        except OSError:
+            return time.time()
 
     def read(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """Return what was noted; None if nothing was.

@@ -38,6 +38,8 @@ TICK_S = 0.25
 OVERVIEW_S = 1.0
 DEATHS_S = 1.0
 """How often is looked whether nodes on this machine are still alive."""
+TOUCH_S = 0.5
+"""How often is noted that this process is alive: who finds it dead later knows since when."""
 YOUNG_S = 60.0
 RECORD_S, RECORD_OF_YOUNG_S = 10.0, 2.0
 """How often the record is written as the run goes: a power cut leaves counts not older than this."""
@@ -90,7 +92,7 @@ class Broker:
         self._overview: dict[str, Any] | None = None
         self._next_overview_s = 0.0
         self._next_record_s = 0.0
-        self._next_deaths_s = 0.0
+        self._next_deaths_s = self._next_touch_s = 0.0
         self._made_s = 0.0
         self._cpu = _CpuMeter()
         self._complaints = Complaints(log)
@@ -138,6 +140,9 @@ class Broker:
             for node, in_order in self._deaths.look(present).items():
                 self._control.node_died(node, now_s, for_good=in_order, in_order=in_order)
             self._hold_rings(now_s)
+        if self._memory is not None and now_s >= self._next_touch_s:
+            self._next_touch_s = now_s + TOUCH_S
+            self._memory.touch()
         self._control.tick(now_s)
         self._note_incidents()
         self._post.remind(self._control.present, now_s)
@@ -252,7 +257,7 @@ class Broker:
             returned = message.field("returned", str)
             self._control.node_renewed(node, returned, message.field("ports", dict))
         elif message.kind == "returned":
-            self._note_return(node, message.field("pid", int), now_s)
+            self._note_return(node, message.field("pid", int), message.field("gone_s", float))
         elif message.kind == "closed":
             self._control.node_closed(node, message.field("report", dict))
         elif message.kind == "leave":
@@ -267,9 +272,9 @@ class Broker:
                 "node %s said %r, which is not known; use the same version everywhere", node, message.kind
             )
 
-    def _note_return(self, node: str, pid: int, now_s: float) -> None:
-        """Note that a node that had died was started again."""
-        why, gone_s = self._control.node_returned(node, pid, now_s)
+    def _note_return(self, node: str, pid: int, gone_s: float) -> None:
+        """Note that a node that had died was started again, and how long it had been gone."""
+        why = self._control.node_returned(node, pid)
         now = datetime.now().astimezone()
         self._incidents.add(("gone", node), Sighting(why, now - timedelta(seconds=gone_s)), now)
 
@@ -392,7 +397,12 @@ class Broker:
             if key not in before and key[1] in overview["buffers"]:
                 self._announce(still.text)
         told = [still.text for (_, name), still in self._still.items() if name in overview["buffers"]]
+        unheard = [
+            f"no word from node {node} for {for_s:.0f} s: what is shown of it is as old"
+            for node, for_s in self._unheard_for_s().items()
+        ]
         overview["run"]["remarks"] = [
+            *unheard,
             *self._control.held.values(),
             *self._control.pauses.little.values(),
             *told,
@@ -403,7 +413,16 @@ class Broker:
         seen = {("held", node): Sighting(why, now) for node, why in self._control.held.items()}
         for key, still in self._still.items():
             seen[key] = Sighting(f"{still.what}, {still.why}", now - timedelta(seconds=still.for_s))
+        for node, for_s in self._unheard_for_s().items():
+            if node in self._control.silent:
+                seen["unheard", node] = Sighting(
+                    "no word came from this node", now - timedelta(seconds=for_s)
+                )
         self._incidents.note(seen, now)
+
+    def _unheard_for_s(self) -> dict[str, float]:
+        now_s = time.monotonic()
+        return {node: now_s - since_s for node, since_s in self._control.unheard.items()}
 
     def _make_overview(self, now_s: float) -> dict[str, Any]:
         control = self._control
@@ -425,8 +444,8 @@ class Broker:
     def _node_state(self, node: str) -> str:
         if node in self._control.lost_nodes:
             return "vanished"
-        if node in self._control.silent:
-            return "silent"
+        if node in self._control.unheard:
+            return "silent" if node in self._control.silent else "dead"
         return "here" if node in self._control.registrations else "missing"
 
     # Speaking.
@@ -478,11 +497,14 @@ class Broker:
     def _go_on_after(self, how: str, died_s: float) -> None:
         """Go on in the place of a broker that died: nodes and the course of the run are as it left them."""
         noted = self._memory.read() if self._memory is not None else None
-        if noted is None:
+        if self._memory is None or noted is None:
             return  # nobody had come yet
         content, moving = noted
         now = datetime.now().astimezone()
-        self._control.recall(content["control"], moving, time.monotonic())
+        # Who was not there to see it die has found it dead later than it was.
+        died_s = min(died_s, self._memory.touched_s() + TOUCH_S)
+        now_s = time.monotonic()
+        self._control.recall(content["control"], moving, now_s - max(0.0, time.time() - died_s), now_s)
         self._post.recall(content["post"])
         self._incidents = Incidents.from_memory(content["incidents"])
         died = datetime.fromtimestamp(died_s).astimezone()

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
 QUIET_S = 5.0
 """A node that says nothing for so long is talked about."""
 SILENCE_S = 600.0
@@ -10,8 +15,6 @@ GONE_S = 20.0
 """The same where a break of the network is no reason to wait: see `Silence.hung_up`."""
 REBOOT_S = 300.0
 """The same in a run for a host that has hung up: it may be starting again."""
-NOTABLE_S = 0.8
-"""Nodes speak more often than that."""
 GRACE_MORE_S = 5.0
 """How much longer than its processes a dead node is waited for."""
 HUNG_UP_S = 2.0
@@ -39,21 +42,43 @@ class Silence:
         # Who would have waited for an heir must not be the last to give up: processes do before.
         self._grace_s = grace_s + GRACE_MORE_S if grace_s else 0.0
         self._dead_s: dict[str, float] = {}
-        self._before_s: dict[str, float] = {}
         self._heard_s: dict[str, float] = {}
+        self._recalled_s: dict[str, float] = {}
         self._hung_up: set[str] = set()
         self.quiet: set[str] = set()
 
     def heard(self, node: str, now_s: float) -> bool:
         """Note that a node lives; return whether it had been talked about."""
-        if now_s - self._heard_s.get(node, now_s) > NOTABLE_S:
-            self._before_s[node] = self._heard_s[node]
         self._heard_s[node] = now_s
+        self._recalled_s.pop(node, None)
         self._dead_s.pop(node, None)
         self._hung_up.discard(node)
         was_quiet = node in self.quiet
         self.quiet.discard(node)
         return was_quiet
+
+    def quiet_since(self) -> dict[str, float]:
+        """Return the nodes that are talked about because they say nothing, and when each was last heard."""
+        return {node: self.since_s(node) for node in sorted(self.quiet)}
+
+    def recall(self, nodes: Iterable[str], quiet: Mapping[str, float], died_s: float, now_s: float) -> None:
+        """Go on in the place of a broker that died: nobody can have been heard meanwhile.
+
+        Parameters
+        ----------
+        nodes
+            Who is there.
+        quiet
+            What its `quiet_since` was.
+        died_s
+            When it died.
+        now_s
+            The time now: what nodes are waited for counts anew.
+        """
+        for node in nodes:
+            self._heard_s[node] = now_s
+            self._recalled_s[node] = quiet.get(node, died_s)
+        self.quiet |= set(quiet)
 
     def hung_up(self, node: str, now_s: float) -> None:
         """Note that there is no connection to a node.
@@ -75,9 +100,9 @@ class Silence:
         """Return when a node was last heard."""
         return self._heard_s[node]
 
-    def before_s(self, node: str) -> float:
-        """Return when a node was last heard before its last silence."""
-        return self._before_s.get(node, self._heard_s[node])
+    def since_s(self, node: str) -> float:
+        """Return when a node was last heard, be it by a broker that has died."""
+        return self._recalled_s.get(node, self._heard_s[node])
 
     def for_s(self, node: str, now_s: float) -> float:
         """Return how long a node has been silent, in s."""

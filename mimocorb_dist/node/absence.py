@@ -25,8 +25,9 @@ class Absence:
         self._silent_looks = 0
         self._silent_s = 0.0
         self._told = False
+        self._refusal = ""
 
-    def look(self, broker: str, silent_s: float) -> None:
+    def look(self, broker: str, silent_s: float, refusal: Exception | None = None) -> None:
         """Say what has changed; to be called twice a second.
 
         Parameters
@@ -35,15 +36,20 @@ class Absence:
             Its address.
         silent_s
             For how long it has not been heard, in s.
+        refusal
+            Why it does not let this node in, if that is known.
         """
         if silent_s < ABSENT_AFTER_S / 2:
             if self._told:
                 self._say(f"the broker at {broker} is heard again, after {self._silent_s:.0f} s")
-            self._silent_looks, self._told = 0, False
+            self._silent_looks, self._told, self._refusal = 0, False, ""
             return
         self._silent_looks += 1  # one alone says little: the node itself may have stood still
         self._silent_s = silent_s
-        if silent_s >= ABSENT_AFTER_S and self._silent_looks > 1 and not self._told:
+        if refusal is not None and str(refusal) != self._refusal:
+            self._told, self._refusal = True, str(refusal)
+            self._say(f"{refusal}; data flow on, and the broker is called again and again")
+        elif silent_s >= ABSENT_AFTER_S and self._silent_looks > 1 and not self._told:
             self._told = True
             self._say(
                 f"the broker at {broker} has not been heard for {silent_s:.0f} s; data flow on, "

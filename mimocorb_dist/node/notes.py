@@ -52,6 +52,11 @@ class Notes:
         Called with a text if they cannot be written; then there are none from there on.
     sections
         What has been noted so far: names of sections and their plain values.
+
+    Attributes
+    ----------
+    age_s
+        How long before this the last sign of life was left, in s.
     """
 
     def __init__(
@@ -60,6 +65,7 @@ class Notes:
         self._path: Path | None = directory / _NAME
         self._complain = complain
         self.sections = sections or {}
+        self.age_s = _age_s(directory) or 0.0
 
     def write(self, section: str, content: Any) -> None:
         """Write a section anew: all of it, or nothing."""
@@ -87,11 +93,17 @@ class Notes:
 
 def _has_just_died(directory: Path) -> bool:
     """Tell whether all that worked in a directory has died, not long ago."""
+    age_s = _age_s(directory)
+    return age_s is not None and age_s < AWAITED_S and is_dead(directory) and not was_given_up(directory)
+
+
+def _age_s(directory: Path) -> float | None:
+    """Return how long ago a sign of life was left, in s; None if there is none, or it is of the future."""
     try:
         age_s = time.time() - (directory / _NAME).stat().st_mtime
     except OSError:
-        return False
-    return 0 <= age_s < AWAITED_S and is_dead(directory) and not was_given_up(directory)
+        return None
+    return age_s if age_s >= 0.0 else None
 
 
 def read_notes(directory: Path) -> dict[str, Any]:

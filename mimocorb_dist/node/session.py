@@ -226,7 +226,7 @@ class NodeSession:
     def _tick(self) -> None:
         now_s = time.monotonic()
         if self._work is not None and not self._alone and not self._told_end:
-            self._absence.look(self._broker, now_s - self._heard_s)
+            self._absence.look(self._broker, now_s - self._heard_s, self._mail.refusal())
         if 1000 * (now_s - self._heard_s) < PEER_SILENCE_MS and not self._mail.connected:
             self._hung_up = True
         self._mail.remind(now_s)
@@ -383,7 +383,7 @@ class NodeSession:
         self._started = datetime.fromisoformat(noted["started"])
         self._mail.recall(notes)
         with self._mail.held():
-            self._mail.post("returned", pid=os.getpid())
+            self._mail.post("returned", pid=os.getpid(), gone_s=notes.age_s)
             try:
                 work = self._make_work(notes)
                 dead = noted["nodes"]

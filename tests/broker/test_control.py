@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import datetime
 
 import pytest
@@ -359,10 +360,12 @@ def test_a_node_that_has_died_is_waited_for_and_may_come_back(gracious):
         gracious.node_died("filter", now_s)
         gracious.tick(now_s)
     (notice,) = [effect for effect in gracious.take_effects() if isinstance(effect, Notice)]
-    assert "node filter has died; its processes work on" in notice.text
+    assert "node filter has died; start it again" in notice.text
+    assert gracious.unheard == {"filter": 3.0}
     gracious.heard("filter", 65.0)
-    why, gone_s = gracious.node_returned("filter", 2, 65.0)
-    assert (why, gone_s) == ("its process 1 died, and process 2 went on in its place", 62.0)
+    assert gracious.unheard == {}
+    why = gracious.node_returned("filter", 2)
+    assert why == "its process 1 died, and process 2 went on in its place"
     assert gracious.registrations["filter"].facts()["restarts"] == 1
     hear_others(gracious, 120.0)
     gracious.tick(120.0)
@@ -409,6 +412,21 @@ def test_a_silent_node_does_not_read_of_its_silence_when_it_is_back(patient):
     (notice,) = [effect for effect in patient.take_effects() if isinstance(effect, Notice)]
     assert notice.text.startswith("no word from node filter")
     assert notice.but_at == "filter"
+    assert patient.unheard == {"filter": 0.0}
+
+
+def test_a_broker_in_the_place_of_another_knows_since_when_a_node_is_silent(patient):
+    for node in ("daq", "storage"):
+        patient.heard(node, 6.0)
+    patient.tick(6.0)
+    heir = RunControl(patient._plan, 600.0)
+    heir.recall(*json.loads(json.dumps(patient.to_plain())), 7.0, 12.0)
+    assert heir.unheard == {"filter": 0.0}
+    heir.tick(18.0)
+    assert heir.unheard == {"daq": 7.0, "filter": 0.0, "storage": 7.0}
+    for node in ("daq", "filter", "storage"):
+        heir.heard(node, 18.5)
+    assert heir.unheard == {}
 
 
 def test_a_node_that_vanishes_before_the_run_is_waited_for_again(control):

@@ -96,7 +96,7 @@ class AnyOrder(RuleBasedStateMachine):
         noted = json.loads(json.dumps(self.control.to_plain()))
         asked = [effect for effect in self.control.take_effects() if isinstance(effect, (MakeRun, Over))]
         self.control = RunControl(PLAN)
-        self.control.recall(*noted, self.now_s)
+        self.control.recall(*noted, self.now_s, self.now_s)
         assert json.loads(json.dumps(self.control.to_plain())) == noted
         again = [effect for effect in self.control._effects if isinstance(effect, (MakeRun, Over))]
         if self.control.over:  # who has not been told to make the run does not make it any more

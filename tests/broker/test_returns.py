@@ -239,7 +239,7 @@ def test_a_broker_that_takes_the_place_of_another_goes_on_with_a_return(control)
     control.node_renewed("daq", "filter", {})
     noted = json.loads(json.dumps(control.to_plain()))
     heir = RunControl(control._plan)
-    heir.recall(*noted, 32.0)
+    heir.recall(*noted, 31.0, 32.0)
     assert json.loads(json.dumps(heir.to_plain())) == noted
     heir.node_renewed("storage", "filter", PORTS["storage"])
     assert ("filter", "go") in kinds(heir)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from mimocorb_dist.errors import KeysError
 from mimocorb_dist.node.absence import ABSENT_AFTER_S, Absence
 
 
@@ -34,3 +35,12 @@ def test_a_node_that_has_stood_still_itself_says_nothing(look, told):
     look(60.0)
     look(0.1)
     assert told == []
+
+
+def test_a_refusal_is_told_instead_once_for_each_reason(told):
+    absence = Absence(told.append)
+    for silent_s in (2.0, 3.0, 4.0, 8.0):
+        absence.look("tcp://lab:5550", silent_s, KeysError("it does not know this key"))
+    assert told == ["it does not know this key; data flow on, and the broker is called again and again"]
+    absence.look("tcp://lab:5550", 0.1)
+    assert told[1:] == ["the broker at tcp://lab:5550 is heard again, after 8 s"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import time
 
 import psutil
 
@@ -76,11 +77,13 @@ def test_a_host_whose_node_and_broker_are_killed_goes_on_when_it_is_started_agai
         (broker_process,) = run.workers("broker")
         kill(run)
         broker_process.kill()
+        killed_s = time.monotonic()
         assert "its node has died, and its processes work on and wait for it" in mimocorb_node("clean").stdout
         (tmp_path / "f.py").write_text(code + "# another version\n")
         with Started(setup, **PATIENT) as other:
             assert "but function file f.py has been changed since: put back what it was" in other.ends(2)
         (tmp_path / "f.py").write_text(code)
+        away_s = time.monotonic() - killed_s
         with Started(setup, **PATIENT) as heir:
             until_done(broker, "local", 50, RECOVERY_S)
             until_done(broker, "local", done(broker, "local") + 500)
@@ -94,6 +97,10 @@ def test_a_host_whose_node_and_broker_are_killed_goes_on_when_it_is_started_agai
     assert content["run"]["quality"] == "DEGRADED", "because of the killed worker"
     assert content["nodes"]["local"]["restarts"] == 1
     assert sorted(row["where"] for row in content["incidents"]) == ["broker", "local"]
+    assert all(row["duration_s"] > away_s - 1.0 for row in content["incidents"]), (
+        away_s,
+        content["incidents"],
+    )
     head, *rows = [line.split(",") for line in (run_directory(tmp_path) / "stats.csv").read_text().split()]
     ages = [float(row[head.index("time_active")]) for row in rows]
     assert ages == sorted(ages)

@@ -4,6 +4,7 @@ import contextlib
 import json
 import signal
 import socket
+import time
 
 import pytest
 
@@ -218,7 +219,15 @@ def test_a_broker_that_is_killed_comes_back_and_its_run_is_as_it_was(tmp_path):
     with started(setup, silence_s=60.0) as runs:
         storage = runs["storage"]
         until(broker, "good", 50)
+        runs["daq"].process.send_signal(signal.SIGSTOP)
+        stopped_s = time.monotonic()
+        eventually(lambda: client.overview(broker)["run"]["nodes"]["daq"] == "silent", 30.0)
         kill_broker(storage, broker, "running")
+        seen = eventually(lambda: (seen := client.overview(broker)["run"])["remarks"] and seen, 10.0)
+        assert seen["nodes"]["daq"] == "silent"
+        assert seen["remarks"][0].startswith("no word from node daq for")
+        silent_s = time.monotonic() - stopped_s
+        runs["daq"].process.send_signal(signal.SIGCONT)
         until(broker, "good", written(broker, "good") + 50)
         client.command("pause", broker)
         kill_broker(storage, broker, "paused")
@@ -232,7 +241,9 @@ def test_a_broker_that_is_killed_comes_back_and_its_run_is_as_it_was(tmp_path):
         output = {node: run.ends(0) for node, run in runs.items()}
     content = record(tmp_path)
     assert (content["run"]["state"], content["run"]["quality"]) == ("finished", "GOOD"), output
-    assert [row["kind"] for row in content["incidents"]] == ["gone"] * 3
+    assert [row["kind"] for row in content["incidents"]] == ["gone", "unheard", "gone", "gone"]
+    assert content["incidents"][1]["where"] == "daq"
+    assert content["incidents"][1]["duration_s"] > silent_s - 1.0
     assert "the broker was killed (SIGKILL)" in output["storage"]
     assert_balanced(content)
     book = content["buffers"]["raw"]
