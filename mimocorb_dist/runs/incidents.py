@@ -14,7 +14,7 @@ MOST = 100
 """Later ones are only added up: a record must not grow with the length of a run."""
 
 Key = tuple[str, str]
-"""Kind (``held``, ``silent``, ``stuck``, ``unheard``, ``gone``), and the node, buffer or worker that it is about."""
+"""Kind (``held``, ``silent``, ``stuck``, ``unheard``, ``gone``), and whom it is about."""
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,8 @@ class Door(threading.Thread):
         self.port = port
         self.come = 0
         self._open: set[int] = set()
+        self._peers: dict[int, str] = {}
+        self._is_wordless = False
         self._counted_s = 0.0
         self._most = min(MOST_CONNECTIONS, _allow_descriptors() // 4)
         self._wordless, self._crowd = Complaints(log), Complaints(log)
@@ -76,13 +78,14 @@ class Door(threading.Thread):
                 if event == zmq.EVENT_ACCEPTED:
                     self._let_in(value)
                 elif event == zmq.EVENT_DISCONNECTED:
-                    self._open.discard(value)
-                else:
-                    self._wordless.add(f"port {self.port}: a connection ended before it said who it is")
+                    self._let_out(value)
+                else:  # the connection ends next
+                    self._is_wordless = True
 
     def _let_in(self, descriptor: int) -> None:
         self.come += 1
         self._open.add(descriptor)
+        self._peers[descriptor] = _peer_of(descriptor)
         if len(self._open) > self._most and time.monotonic() - self._counted_s > _COUNT_EVERY_S:
             self._counted_s = time.monotonic()
             self._open = {each for each in self._open if self._leads_here(each)}
@@ -92,6 +95,16 @@ class Door(threading.Thread):
             )
             # The number may be that of another one already, but of one that has come as late.
             self._leads_here(descriptor, turn_away=True)
+
+    def _let_out(self, descriptor: int) -> None:
+        self._open.discard(descriptor)
+        peer = self._peers.pop(descriptor, "an unknown host")
+        if self._is_wordless:
+            self._is_wordless = False
+            self._wordless.add(
+                f"port {self.port}: a connection from {peer} ended before it said who it is: no program of "
+                "this kind, or one that tried the key of another host first"
+            )
 
     def _leads_here(self, descriptor: int, *, turn_away: bool = False) -> bool:
         """Tell whether a descriptor is a connection to this port, and end it if it is to be turned away."""
@@ -109,6 +122,20 @@ class Door(threading.Thread):
             return False
         finally:
             one.detach()
+
+
+def _peer_of(descriptor: int) -> str:
+    """Return the address of who has just connected."""
+    try:
+        one = system_socket.socket(fileno=descriptor)
+    except OSError:
+        return "an unknown host"
+    try:
+        return str(one.getpeername()[0]).removeprefix("::ffff:")  # IPv4 at a socket that takes both
+    except OSError:  # gone already
+        return "an unknown host"
+    finally:
+        one.detach()
 
 
 def _allow_descriptors() -> int:

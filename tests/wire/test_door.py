@@ -66,7 +66,7 @@ def test_who_is_in_goes_on_and_who_comes_too_many_is_turned_away(
         with ControlClient(f"tcp://127.0.0.1:{port}") as another:
             assert another.request("status", timeout_s=10).kind == "done"
     assert "more than 20 connections at a time; one is turned away" in caplog.text
-    assert "a connection ended before it said who it is" in caplog.text
+    assert "a connection from 127.0.0.1 ended before it said who it is" in caplog.text
     assert len(caplog.records) < 12, "told ever more seldom"
 
 
