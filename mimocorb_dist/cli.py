@@ -147,12 +147,14 @@ def check(setup: Path | None) -> None:
 
     The plan tells the buffers, workers and links of each node. Nothing is started.
     """
+    from mimocorb_dist.node.security import lack_of_keys
     from mimocorb_dist.ring.runtime import runtime_root
     from mimocorb_dist.topology import describe, memory_shortage, plan
 
     the_plan = plan(_load_for_this_machine(setup or _default_setup()))
     shortage = memory_shortage(the_plan, shutil.disk_usage(runtime_root()).free)
-    for warning in (*the_plan.topology.warnings, *([shortage] if shortage else ())):
+    lack = lack_of_keys(the_plan.topology)
+    for warning in filter(None, (*the_plan.topology.warnings, shortage, lack)):
         click.secho(f"warning: {warning}", fg="yellow", err=True)
     click.echo(describe(the_plan))
 

@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.25
 OVERVIEW_S = 1.0
+SETTLE_S = 2.0
+"""So soon after its death nodes have found the broker in its place, and told it their counts."""
 DEATHS_S = 1.0
 """How often is looked whether nodes on this machine are still alive."""
 TOUCH_S = 0.5
@@ -91,6 +93,7 @@ class Broker:
         self._overviews = OverviewMaker(plan)
         self._overview: dict[str, Any] | None = None
         self._next_overview_s = 0.0
+        self._settling = False
         self._next_record_s = 0.0
         self._next_deaths_s = self._next_touch_s = 0.0
         self._made_s = 0.0
@@ -385,6 +388,10 @@ class Broker:
         )
 
     def _show(self, now_s: float) -> None:
+        if self._settling:  # rates need two looks, and counts the word of all nodes
+            self._settling = False
+            self._make_overview(now_s)
+            return
         self._overview = self._make_overview(now_s)
         self._look_at_still(self._overview, now_s)
         for node in self._control.present:
@@ -505,6 +512,7 @@ class Broker:
         died_s = min(died_s, self._memory.touched_s() + TOUCH_S)
         now_s = time.monotonic()
         self._control.recall(content["control"], moving, now_s - max(0.0, time.time() - died_s), now_s)
+        self._settling, self._next_overview_s = True, now_s + SETTLE_S
         self._post.recall(content["post"])
         self._incidents = Incidents.from_memory(content["incidents"])
         died = datetime.fromtimestamp(died_s).astimezone()

@@ -45,6 +45,15 @@ def security_of(topology: Topology, all_here: bool) -> Security:
         ) from None
 
 
+def lack_of_keys(topology: Topology) -> str:
+    """Return what keeps a node of a setup from starting on this machine for want of keys, if anything."""
+    try:
+        security_of(topology, all_here=False)
+    except KeysError as error:
+        return f"on this machine no node of this setup can be started: {error}"
+    return ""
+
+
 def towards_broker(security: Security, topology: Topology, names: Collection[str]) -> Security:
     """Return how to connect to the broker, whose key must be known.
 

@@ -129,7 +129,10 @@ def read_keys(path: Path) -> KeyFile:
     except (OSError, UnicodeDecodeError) as error:
         raise KeysError(f"{path}: the keys cannot be read ({error}); check name and rights") from None
     if stat.S_IMODE(mode) & 0o077:
-        raise KeysError(f"{path}: others may read these keys; `chmod 600 {path}`, and make new ones")
+        raise KeysError(
+            f"{path}: others on this machine may read these keys: `chmod 600 {path}` ends that; if somebody "
+            "may have read them, make new ones (`mimocorb-node keys --help`)"
+        )
     own: OwnKey | None = None
     known: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), start=1):

@@ -80,6 +80,17 @@ def test_check_warns_of_more_memory_than_the_machine_has(setup: Path) -> None:
     assert "lower slot_count of the largest, 'raw'" in result.stderr
 
 
+def test_check_warns_where_no_node_can_be_started_for_want_of_keys(setup: Path) -> None:
+    hosts = "Nodes: {one: {host: 10.0.0.1}, two: {host: 10.0.0.2}}\nBroker: {node: one}\n"
+    setup.write_text(
+        hosts + SETUP.replace("{file", "{node: one, file").replace("{function", "{node: two, function")
+    )
+    result = mimocorb_node("check", setup, env={**os.environ, "MIMOCORB_KEYS": str(setup.parent / "none")})
+    assert result.returncode == 0
+    assert "no node of this setup can be started" in result.stderr
+    assert "there is no own key" in result.stderr
+
+
 def test_check_looks_at_the_data_files_of_the_node_that_this_machine_is(
     setup: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
