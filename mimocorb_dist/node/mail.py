@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from mimocorb_dist.wire.letters import Letter, Letters
-from mimocorb_dist.wire.messages import encode
 from mimocorb_dist.wire.sockets import ControlClient, new_identity
 
 if TYPE_CHECKING:
@@ -125,11 +124,12 @@ class Mail:
         self.note()
         out, self._out = self._out, []
         for kind, fields, letter in out:
-            if self._client is None or not self.connected:
-                self._out += [(kind, fields, letter)] if letter is not None else []
-            else:
-                stamps = self._letters.stamps(letter)
-                self._client.socket.send_multipart([b"", encode(kind, node=self._node, **fields, **stamps)])
+            stamps = self._letters.stamps(letter)
+            is_sent = self._client is not None and self._client.tell(
+                kind, node=self._node, **fields, **stamps
+            )
+            if not is_sent and letter is not None:
+                self._out.append((kind, fields, letter))
 
     def close(self) -> None:
         """Close the connection.  Idempotent."""

@@ -187,6 +187,8 @@ class ControlClient(SocketOwner):
         self.socket.setsockopt(zmq.ROUTING_ID, identity or new_identity())
         # Requests wait for a connection here, not in a queue: one that was given up must not be sent later.
         self.socket.setsockopt(zmq.IMMEDIATE, 1)
+        # One that has just broken must not hold up who sends: perhaps only they can bring it back.
+        self.socket.setsockopt(zmq.SNDTIMEO, 0)
         self.socket.setsockopt(zmq.RECONNECT_IVL, 50)
         self.socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
         try:
@@ -225,12 +227,14 @@ class ControlClient(SocketOwner):
         self._count += 1
         number = self._count.to_bytes(8, "little")
         data = encode(kind, **fields)
-        if not self._connected(deadline):
-            raise UnreachableError(
-                f"nobody answers at {self.address} within {timeout_s:g} s; is the broker running there, "
-                "and do address, port and firewall fit?"
-            )
-        self.socket.send_multipart([number, data])
+        is_sent = False
+        while not is_sent:
+            if not self._connected(deadline):
+                raise UnreachableError(
+                    f"nobody answers at {self.address} within {timeout_s:g} s; is the broker running there, "
+                    "and do address, port and firewall fit?"
+                )
+            is_sent = self._send(number, data)
         while self.socket.poll(left_ms(deadline)):
             answered, message = self._next()
             if answered == number:
@@ -242,6 +246,17 @@ class ControlClient(SocketOwner):
             f"{self.address} did not answer a {kind!r} request within {timeout_s:g} s; "
             "is the program there busy or hung?"
         )
+
+    def tell(self, kind: str, /, **fields: Any) -> bool:
+        """Send a message that is not answered, without waiting; return whether there was a connection."""
+        return self._send(b"", encode(kind, **fields))
+
+    def _send(self, number: bytes, data: bytes) -> bool:
+        try:
+            self.socket.send_multipart([number, data])
+        except zmq.Again:
+            return False
+        return True
 
     def _connected(self, deadline: float | None) -> bool:
         """Wait for a connection; a refusal because of keys is not waited out."""
