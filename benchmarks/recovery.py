@@ -163,10 +163,10 @@ class Lab:
         self.nodes[name].process.kill()
         self.nodes[name].process.wait()
         witness = self.nodes["daq" if name != "daq" else "filter"]
-        witness.hears("has died")
+        witness.hears(f"node {name} has died")
         begun_s = time.monotonic()
         self.nodes[name] = Node(name, self.directory)
-        return witness.hears("was started again") - begun_s
+        return witness.hears(f"node {name} was started again") - begun_s
 
     def end(self) -> None:
         """End the run in good order."""
@@ -179,11 +179,12 @@ class Lab:
     def kill(self) -> None:
         """End all processes at once."""
         for node in self.nodes.values():
-            children = psutil.Process(node.process.pid).children(recursive=True)
-            node.process.kill()
-            for child in children:
-                child.kill()
-            node.process.wait()
+            if node.process.poll() is None:
+                children = psutil.Process(node.process.pid).children(recursive=True)
+                node.process.kill()
+                for child in children:
+                    child.kill()
+                node.process.wait()
 
 
 @contextlib.contextmanager
@@ -193,10 +194,9 @@ def lab() -> Iterator[Lab]:
         a_lab = Lab(Path(folder))
         try:
             yield a_lab
-        except BaseException:
+            a_lab.end()
+        finally:
             a_lab.kill()
-            raise
-        a_lab.end()
 
 
 def main() -> None:
