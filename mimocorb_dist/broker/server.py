@@ -142,7 +142,6 @@ class Broker:
             present = {node: self._control.returns.lives[node] for node in self._control.present}
             for node, in_order in self._deaths.look(present).items():
                 self._control.node_died(node, now_s, for_good=in_order, in_order=in_order)
-            self._hold_rings(now_s)
         if self._memory is not None and now_s >= self._next_touch_s:
             self._next_touch_s = now_s + TOUCH_S
             self._memory.touch()
@@ -158,17 +157,14 @@ class Broker:
             self._next_record_s = now_s + (RECORD_OF_YOUNG_S if is_young else RECORD_S)
             self._write_record()
 
-    def _hold_rings(self, now_s: float) -> None:
-        """Open the rings of all nodes on this machine.
+    def _hold_rings(self, node: str) -> None:
+        """Open the rings of a node, if it is on this machine.
 
         Who is dead may be cleaned away by any start here, before it is noticed: the books stay at hand.
         """
-        for node in self._control.present if self._control.begun else ():
-            remains = self._remains_of(node, now_s)
-            if remains.complete and not remains.over:
-                self._remains[node] = remains
-            else:
-                self._remains.pop(node, None)
+        remains = self._remains_of(node, time.monotonic())
+        if remains.complete and not remains.over:
+            self._remains[node] = remains
 
     def _remains_of(self, node: str, now_s: float) -> Remains:
         life, held = self._control.returns.lives[node], self._remains.get(node)
@@ -247,6 +243,7 @@ class Broker:
             self._control.report(node, message.field("report", dict), now_s)
         elif message.kind == "ready":
             self._control.node_ready(node, message.field("ports", dict))
+            self._hold_rings(node)
         elif message.kind == "started":
             self._control.node_started(node, message.field("stage", int))
         elif message.kind == "trouble":
@@ -513,6 +510,8 @@ class Broker:
         now_s = time.monotonic()
         self._control.recall(content["control"], moving, now_s - max(0.0, time.time() - died_s), now_s)
         self._settling, self._next_overview_s = True, now_s + SETTLE_S
+        for node in self._control.present:
+            self._hold_rings(node)
         self._post.recall(content["post"])
         self._incidents = Incidents.from_memory(content["incidents"])
         died = datetime.fromtimestamp(died_s).astimezone()
