@@ -11,6 +11,8 @@ import pytest
 from mimocorb_dist.compat.classic1 import mimo_buffer as bm
 from mimocorb_dist.compat.classic1 import place
 from mimocorb_dist.compat.classic1.calling import call
+from mimocorb_dist.compat.classic1.flags import Active
+from mimocorb_dist.compat.classic1.place import Place
 from mimocorb_dist.compat.classic1.templates import rbExport, rbImport, rbObserver, rbTransfer
 from mimocorb_dist.errors import UfuncError
 from mimocorb_dist.ring import BufferObserver, BufferReader, BufferSpec, BufferWriter, Ring
@@ -202,3 +204,16 @@ def test_each_observer_sees_events_for_itself(ring):
     io = BufferIO("Fkt_4", [], [], [BufferObserver(ring)])
     call(function, io)
     assert io.events == 2
+
+
+def test_a_source_is_active_until_the_last_event_that_was_taken_ahead_is_released(ring):
+    fill(ring, 5)
+    reader = BufferReader(ring, "Fkt_2")
+    active = Active(Place(str(ring.path)), "read", "Fkt_2")
+    runs: list[Any] = []
+    while sum(run.count for run in runs) < 5:
+        runs.append(reader.take(5))
+    for run in runs:
+        assert active.is_set()
+        reader.release(run)
+    assert not active.is_set()

@@ -18,7 +18,7 @@ class Active:
     place
         Where the buffer is.
     role
-        ``read``: until the stream has ended and the group has taken all; ``write``: until writers are to
+        ``read``: until the stream has ended and the group has released all; ``write``: until writers are to
         end; ``observe``: until the stream has ended.
     group
         The reader group.
@@ -43,7 +43,8 @@ class Active:
         if self.role == "observe":
             return False
         columns = ring.table.groups[ring.group_index(self.group)]
-        return bool(np.any(ring.table.all_written > columns.all_taken))
+        # Not those taken: a reader takes events before it is asked for them.
+        return bool(np.any(ring.table.all_written > columns.all_released))
 
 
 @dataclass(frozen=True)
