@@ -75,7 +75,7 @@ class Silence:
         now_s
             The time now: what nodes are waited for counts anew.
         """
-        for node in nodes:
+        for node in {*nodes, *quiet}:  # also who has left meanwhile
             self._heard_s[node] = now_s
             self._recalled_s[node] = quiet.get(node, died_s)
         self.quiet |= set(quiet)
